@@ -1,1 +1,3 @@
+//! Explains a bundle offline.
+
 fn main() {}

@@ -1,0 +1,11 @@
+//! Registers tables and derived tables, and notices new findings and templates.
+
+include!("../build-registry.rs");
+
+fn main() -> std::io::Result<()> {
+    for folder in ["findings", "../report-templates"] {
+        println!("cargo:rerun-if-changed={folder}");
+    }
+    register("tables", "TABLES", "TABLE", "crate::table::Table")?;
+    register("derived", "DERIVED", "TABLE", "crate::table::Derived")
+}

@@ -1,0 +1,12 @@
+//! Explains a Freezeframe bundle offline: entries become tables, tables become findings, findings
+//! become a report. Data flows one way; nothing here ever looks at the machine it runs on.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod derived;
+pub mod evaluate;
+pub mod finding;
+pub mod query;
+pub mod report;
+pub mod table;
+pub mod tables;

@@ -1,0 +1,216 @@
+//! One pass over the bundle fills every table.
+
+use std::collections::BTreeMap;
+
+use freezeframe_bundle::{Contents, EntryRecord, Item, Reader};
+use polars::prelude::{DataFrame, PolarsResult};
+use serde::Serialize;
+
+use super::pattern::{Router, split};
+use super::{Column, Damages, Decode, Derived, Input, Node, Rows, Table};
+use crate::derived::DERIVED;
+use crate::tables::TABLES;
+
+/// Something that a table could not parse.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Damage {
+    /// The entry.
+    pub entry: String,
+    /// The line in it, from 1.
+    pub line: Option<i64>,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// The rows of all tables by name, while derived tables are built.
+pub type Store = BTreeMap<&'static str, Rows>;
+
+/// One table, ready for SQL.
+pub struct TableData {
+    /// Name in SQL.
+    pub name: &'static str,
+    /// What one row is.
+    pub about: &'static str,
+    /// Its columns, origin included.
+    pub columns: Vec<Column>,
+    /// Its rows; without rows still a frame with the right columns.
+    pub frame: DataFrame,
+    /// Why it has no rows: what became of the entries it reads.
+    pub missing: Option<String>,
+}
+
+/// A bundle in tables.
+pub struct Loaded {
+    /// What the bundle says of itself.
+    pub node: Node,
+    /// Damage of the file, its summary and indexes.
+    pub contents: Contents,
+    /// The tables by name.
+    pub tables: BTreeMap<&'static str, TableData>,
+    /// What could not be parsed.
+    pub damage: Damages,
+}
+
+/// Reads a whole bundle into tables.
+pub fn load(reader: Reader) -> PolarsResult<Loaded> {
+    let mut loading = Loading::new();
+    let contents = reader.read(&mut |item| loading.item(&item));
+    loading.finish(contents)
+}
+
+struct Loading {
+    node: Node,
+    router: Router,
+    decoders: Vec<(&'static Table, Box<dyn Decode>)>,
+    /// Per table, the most telling outcome among reads that gave nothing.
+    misses: Vec<Option<EntryRecord>>,
+    damages: Damages,
+}
+
+impl Loading {
+    fn new() -> Self {
+        let mut router = Router::default();
+        let mut decoders = Vec::new();
+        for (number, table) in TABLES.iter().copied().enumerate() {
+            for pattern in table.reads {
+                router.add(pattern, number);
+            }
+            decoders.push((table, (table.decoder)()));
+        }
+        Self {
+            node: Node { capture: None },
+            router,
+            misses: vec![None; decoders.len()],
+            decoders,
+            damages: Damages::default(),
+        }
+    }
+
+    fn item(&mut self, item: &Item) {
+        match item {
+            Item::Entry(entry) => {
+                if entry.path == "capture.json" {
+                    self.node.capture = serde_json::from_slice(&entry.bytes).ok();
+                }
+                self.feed(&entry.path, &entry.bytes, entry.record.as_ref());
+            }
+            Item::Record(record) => {
+                let (_, path) = split(&record.path);
+                for number in self.router.tables(path) {
+                    let Some(miss) = self.misses.get_mut(number) else {
+                        continue;
+                    };
+                    let tells_more = miss
+                        .as_ref()
+                        .is_none_or(|m| !m.outcome.is_degraded() && record.outcome.is_degraded());
+                    if tells_more {
+                        *miss = Some(record.clone());
+                    }
+                }
+                // The table of outcomes reads records, not bytes.
+                self.feed_record(record);
+            }
+        }
+    }
+
+    fn feed(&mut self, entry: &str, bytes: &[u8], record: Option<&EntryRecord>) {
+        let (reading, path) = split(entry);
+        let input = Input {
+            entry,
+            path,
+            reading,
+            bytes,
+            record,
+        };
+        for number in self.router.tables(path) {
+            if let Some((_, decoder)) = self.decoders.get_mut(number) {
+                decoder.entry(&input, &self.node, &mut self.damages);
+            }
+        }
+        if let Some(record) = record {
+            self.feed_record(record);
+        }
+    }
+
+    /// Gives every record, also of reads without bytes, to the tables that ask for `record`.
+    fn feed_record(&mut self, record: &EntryRecord) {
+        let (reading, _) = split(&record.path);
+        let input = Input {
+            entry: &record.path,
+            path: "record",
+            reading,
+            bytes: &[],
+            record: Some(record),
+        };
+        for number in self.router.tables("record") {
+            if let Some((_, decoder)) = self.decoders.get_mut(number) {
+                decoder.entry(&input, &self.node, &mut self.damages);
+            }
+        }
+    }
+
+    fn finish(mut self, contents: Contents) -> PolarsResult<Loaded> {
+        if let Some(summary) = &contents.summary {
+            // Bytes of our own making: they always serialise.
+            let bytes = serde_json::to_vec(summary).unwrap_or_default();
+            self.feed("summary.json", &bytes, None);
+        }
+        let mut store = Store::new();
+        let mut abouts = BTreeMap::new();
+        let mut missing = BTreeMap::new();
+        for ((table, decoder), miss) in self.decoders.into_iter().zip(self.misses) {
+            let mut rows = Rows::new(table.columns);
+            decoder.finish(&self.node, &mut rows);
+            if rows.is_empty() {
+                missing.insert(table.name, why_missing(table.reads, miss.as_ref()));
+            }
+            abouts.insert(table.name, table.about);
+            store.insert(table.name, rows);
+        }
+        let mut derived: Vec<&Derived> = DERIVED.to_vec();
+        derived.sort_by_key(|d| (d.rank, d.name));
+        for table in derived {
+            let mut rows = Rows::new(table.columns);
+            (table.build)(&store, &self.node, &mut rows);
+            if rows.is_empty() {
+                let reason = table.needs.iter().find_map(|need| {
+                    missing
+                        .get(need)
+                        .map(|why| format!("table `{need}`: {why}"))
+                });
+                if let Some(reason) = reason {
+                    missing.insert(table.name, reason);
+                }
+            }
+            abouts.insert(table.name, table.about);
+            store.insert(table.name, rows);
+        }
+        let mut tables = BTreeMap::new();
+        for (name, rows) in store {
+            let data = TableData {
+                name,
+                about: abouts.get(name).copied().unwrap_or_default(),
+                columns: rows.columns().to_vec(),
+                frame: super::frame::frame(rows)?,
+                missing: missing.remove(name),
+            };
+            tables.insert(name, data);
+        }
+        Ok(Loaded {
+            node: self.node,
+            contents,
+            tables,
+            damage: self.damages,
+        })
+    }
+}
+
+fn why_missing(reads: &[&str], miss: Option<&EntryRecord>) -> String {
+    match miss {
+        Some(record) => {
+            let why = record.outcome.reason().unwrap_or_default();
+            format!("`{}` is {}: {why}", record.path, record.outcome.name())
+        }
+        None => format!("nothing like `{}` is in the bundle", reads.join("`, `")),
+    }
+}

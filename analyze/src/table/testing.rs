@@ -1,0 +1,95 @@
+//! Runs one table on literal entries.
+
+use freezeframe_bundle::{Capture, Clocks, EntryRecord, FormatVersion, Kind, Outcome};
+
+use super::pattern::{matches, split};
+use super::{Cell, Damages, Input, Node, Rows};
+use crate::tables::TABLES;
+
+/// A node with 4096-byte pages and 100 ticks per second.
+pub(crate) fn node() -> Node {
+    let clocks = Clocks {
+        realtime_us: 1_700_000_000_000_000,
+        boottime_us: 0,
+        monotonic_us: 0,
+    };
+    Node {
+        capture: Some(Capture {
+            format: FormatVersion::CURRENT,
+            collector: "0.0.0".into(),
+            node: "node1".into(),
+            started: clocks,
+            kernel_release: "6.1.0".into(),
+            kernel_version: "#1".into(),
+            machine: "x86_64".into(),
+            page_size_bytes: 4096,
+            ticks_per_second: 100,
+            command_line: vec!["collect".into()],
+            root: "/".into(),
+            window_seconds: 10,
+            deadline_seconds: 60,
+            user_id: 0,
+            capabilities: "000001ffffffffff".into(),
+            plan: Vec::new(),
+        }),
+    }
+}
+
+/// Feeds entries (member path, content) to a table. Reading n began n seconds after boot and took
+/// 100 us.
+pub(crate) fn run(table: &str, entries: &[(&str, &[u8])]) -> (Rows, Damages) {
+    let table = TABLES
+        .iter()
+        .find(|t| t.name == table)
+        .expect("a table of this name");
+    let mut decoder = (table.decoder)();
+    let mut damages = Damages::default();
+    for (entry, bytes) in entries {
+        let (reading, path) = split(entry);
+        let read = table.reads.iter().any(|pattern| matches(pattern, path));
+        assert!(read, "table `{}` does not read `{path}`", table.name);
+        let record = EntryRecord {
+            path: (*entry).to_owned(),
+            source: "test".into(),
+            outcome: Outcome::Complete,
+            started_us: u64::from(reading) * 1_000_000,
+            took_us: 100,
+            bytes: bytes.len() as u64,
+            sha256: None,
+            kind: Kind::File,
+            cut: None,
+            redactions: Default::default(),
+        };
+        let input = Input {
+            entry,
+            path,
+            reading,
+            bytes,
+            record: Some(&record),
+        };
+        decoder.entry(&input, &node(), &mut damages);
+    }
+    let mut rows = Rows::new(table.columns);
+    decoder.finish(&node(), &mut rows);
+    (rows, damages)
+}
+
+/// Some columns of rows as comma-separated text, one line a row, null as nothing.
+pub(crate) fn csv(rows: &Rows, columns: &[&str]) -> String {
+    let mut text = String::new();
+    for row in 0..rows.len() {
+        let cells: Vec<String> = columns
+            .iter()
+            .map(|column| match rows.get(row, column) {
+                Cell::Null => String::new(),
+                Cell::Text(value) => value,
+                Cell::Int(value) => value.to_string(),
+                Cell::Float(value) => format!("{value:.4}"),
+                Cell::Bool(value) => value.to_string(),
+            })
+            .collect();
+        text.push_str(&cells.join(","));
+        text.push('\n');
+    }
+    text
+}
