@@ -166,7 +166,8 @@ impl<'a> Walk<'a> {
 
     /// At the end of the tar: what is behind it must be zeros, and the last frame must end well.
     fn end(&mut self) -> Result<ControlFlow<()>, Fault> {
-        if self.members.drain()? {
+        // A tar without members is no bundle, whatever is behind it.
+        if self.count > 0 && self.members.drain()? {
             let at = self.members.frames().frame();
             let reason = "there is more behind the end of the tar: it is not read";
             self.sink.damages().frame(at, reason);
