@@ -56,7 +56,7 @@ fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
     }
     cx.try_read("/var/lib/cloud/data/instance-id");
     cx.try_read("/run/systemd/container");
-    if cx.try_read("/proc/sys/kernel/osrelease") {
+    if cx.peek("/proc/sys/kernel/osrelease") {
         let release = String::from_utf8_lossy(cx.bytes()).trim().to_owned();
         if !release.contains('/') && !cx.try_read(format!("/boot/config-{release}")) {
             cx.try_read("/proc/config.gz");

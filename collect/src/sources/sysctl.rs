@@ -32,6 +32,10 @@ const NEVER: [&str; 9] = [
     "poweroff_cmd",
 ];
 
+/// Gauges that other sources read earlier.
+const ELSEWHERE: [&str; 4] =
+    ["file-nr", "nf_conntrack_count", "nf_conntrack_max", "nf_conntrack_buckets"];
+
 /// The source.
 pub(crate) static SOURCE: Source = Source {
     id: "sysctl",
@@ -65,7 +69,7 @@ fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
                 if !is_one_of_thousands(&folder, text) {
                     folders.push(path);
                 }
-            } else if !NEVER.contains(&text) {
+            } else if !NEVER.contains(&text) && !ELSEWHERE.contains(&text) {
                 cx.try_setting(&path);
             }
         }

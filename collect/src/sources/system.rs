@@ -56,6 +56,10 @@ pub(crate) static SOURCE: Source = Source {
 };
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
+    if !cx.root().exists(b"/proc/stat") {
+        let why = "there is no /proc here: mount it, or name the node's folder by --root";
+        return Err(Outcome::Failed(why.to_owned()));
+    }
     again(cx)?;
     for file in GAUGES {
         cx.read(file);
