@@ -1,6 +1,9 @@
 //! Freezes a Kubernetes node's state into one file.
 
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)
+)]
 
 mod capture;
 mod cgroups;

@@ -1,6 +1,6 @@
 //! The real binary on fake nodes.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod fake;
 

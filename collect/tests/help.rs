@@ -1,6 +1,6 @@
 //! What the binary says of itself. `FREEZEFRAME_BLESS=1` accepts a change.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::path::Path;
 use std::process::Command;
