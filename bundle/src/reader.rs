@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::{Capture, Digest, EntryRecord, FormatVersion, Limits, Summary, member};
@@ -132,6 +133,17 @@ impl Reader {
         reader.check_magic()?;
         reader.check_version()?;
         Ok(reader)
+    }
+
+    /// Reads a bundle from a stream that cannot be wound back, such as standard input: it is
+    /// written to a temporary file without a name first.
+    pub fn from_stream(mut stream: impl Read, limits: Limits) -> Result<Self, OpenError> {
+        let name = Path::new("-");
+        let io_error = |error| OpenError::Io(name.to_owned(), error);
+        let mut file = unnamed_file().map_err(io_error)?;
+        io::copy(&mut stream, &mut file).map_err(io_error)?;
+        file.rewind().map_err(io_error)?;
+        Self::from_file(name, file, limits)
     }
 
     /// Gives every item in the order in which it was written, then tells what was damaged.
@@ -290,6 +302,16 @@ fn frame_error(error: &io::Error) -> String {
         io::ErrorKind::UnexpectedEof => "the file ends inside this frame".to_owned(),
         _ => format!("the frame cannot be decoded: {error}"),
     }
+}
+
+/// A file that disappears when it is closed, whatever happens.
+fn unnamed_file() -> io::Result<File> {
+    let unique = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
+    let name = format!("freezeframe-{}-{unique}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+    std::fs::remove_file(&path)?;
+    Ok(file)
 }
 
 fn not_a_file(metadata: &std::fs::Metadata) -> Option<&'static str> {

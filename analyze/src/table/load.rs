@@ -39,6 +39,9 @@ pub struct TableData {
     pub missing: Option<String>,
 }
 
+/// All tables by name.
+pub type Tables = BTreeMap<&'static str, TableData>;
+
 /// A bundle in tables.
 pub struct Loaded {
     /// What the bundle says of itself.
@@ -46,7 +49,7 @@ pub struct Loaded {
     /// Damage of the file, its summary and indexes.
     pub contents: Contents,
     /// The tables by name.
-    pub tables: BTreeMap<&'static str, TableData>,
+    pub tables: Tables,
     /// What could not be parsed.
     pub damage: Damages,
 }
@@ -185,7 +188,7 @@ impl Loading {
             abouts.insert(table.name, table.about);
             store.insert(table.name, rows);
         }
-        let mut tables = BTreeMap::new();
+        let mut tables = Tables::new();
         for (name, rows) in store {
             let data = TableData {
                 name,
