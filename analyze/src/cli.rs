@@ -203,12 +203,19 @@ fn parse_severity(text: &str) -> Result<Severity, String> {
 }
 
 /// The arguments with `report` put in where a path stands alone: `analyze node.tar.zst`.
-pub fn with_default_verb(arguments: impl Iterator<Item = std::ffi::OsString>) -> Vec<std::ffi::OsString> {
+pub fn with_default_verb(
+    arguments: impl Iterator<Item = std::ffi::OsString>,
+) -> Vec<std::ffi::OsString> {
     use clap::CommandFactory;
     let mut arguments: Vec<_> = arguments.collect();
-    let Some(first) = arguments.get(1).and_then(|a| a.to_str()) else { return arguments };
+    let Some(first) = arguments.get(1).and_then(|a| a.to_str()) else {
+        return arguments;
+    };
     let command = Cli::command();
-    let is_verb = first == "help" || command.get_subcommands().any(|verb| verb.get_name() == first);
+    let is_verb = first == "help"
+        || command
+            .get_subcommands()
+            .any(|verb| verb.get_name() == first);
     let is_global = matches!(first, "-h" | "--help" | "-V" | "--version");
     if !is_verb && !is_global {
         arguments.insert(1, "report".into());

@@ -34,7 +34,9 @@ pub fn run(verb: Verb) -> anyhow::Result<ExitCode> {
 /// Whether the reader of standard output went away.
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
     })
 }
 
@@ -74,7 +76,9 @@ fn print(text: &str) -> anyhow::Result<()> {
     } else {
         stdout.write_all(text.as_bytes())
     };
-    result.and_then(|()| stdout.flush()).context("cannot write to standard output")
+    result
+        .and_then(|()| stdout.flush())
+        .context("cannot write to standard output")
 }
 
 /// Text without control characters other than line ends and tabs, and without the characters that
@@ -84,7 +88,9 @@ fn plain(text: &str) -> String {
         .map(|c| match c {
             '\n' | '\t' => c,
             c if c.is_control() => '\u{FFFD}',
-            '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => '\u{FFFD}',
+            '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => {
+                '\u{FFFD}'
+            }
             c => c,
         })
         .collect()
@@ -112,6 +118,9 @@ mod tests {
 
     #[test]
     fn terminals_get_no_control_characters() {
-        assert_eq!(plain("a\x1b[31mb\u{202E}c\td\n"), "a\u{FFFD}[31mb\u{FFFD}c\td\n");
+        assert_eq!(
+            plain("a\x1b[31mb\u{202E}c\td\n"),
+            "a\u{FFFD}[31mb\u{FFFD}c\td\n"
+        );
     }
 }

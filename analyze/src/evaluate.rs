@@ -75,7 +75,12 @@ pub fn evaluate(loaded: &Loaded, findings: &[Finding]) -> Vec<Evaluated> {
             Verdict::Clear => 3,
         };
         let finding = &one.finding;
-        (rank, Reverse(finding.severity), Reverse(finding.confidence), finding.id.clone())
+        (
+            rank,
+            Reverse(finding.severity),
+            Reverse(finding.confidence),
+            finding.id.clone(),
+        )
     });
     evaluated
 }
@@ -83,7 +88,9 @@ pub fn evaluate(loaded: &Loaded, findings: &[Finding]) -> Vec<Evaluated> {
 /// The verdict of one finding on these tables. A finding that makes polars panic is broken.
 pub fn verdict(tables: &Tables, finding: &Finding) -> Verdict {
     if let Some(problem) = &finding.problem {
-        return Verdict::Broken { error: problem.clone() };
+        return Verdict::Broken {
+            error: problem.clone(),
+        };
     }
     if let Some(missing) = finding.needs.iter().find_map(|need| missing(tables, need)) {
         return Verdict::NotAssessed { missing };
@@ -105,7 +112,11 @@ fn fired(tables: &Tables, finding: &Finding) -> Result<Verdict, String> {
     let mut evidence = evidence;
     evidence.rows.truncate(EVIDENCE_ROWS);
     let messages = message::render(&finding.message, &evidence, &finding.params)?;
-    Ok(Verdict::Fired { evidence, messages, rows_count })
+    Ok(Verdict::Fired {
+        evidence,
+        messages,
+        rows_count,
+    })
 }
 
 /// The thresholds as a table of one row.
@@ -132,14 +143,18 @@ fn missing(tables: &Tables, need: &str) -> Option<String> {
         return Some(format!("there is no table `{table}`"));
     };
     if data.frame.height() == 0 {
-        return data.missing.as_ref().map(|why| format!("table `{table}`: {why}"));
+        return data
+            .missing
+            .as_ref()
+            .map(|why| format!("table `{table}`: {why}"));
     }
     let column = column?;
     match data.frame.column(column) {
         Err(_) => Some(format!("table `{table}` has no column `{column}`")),
-        Ok(values) if values.null_count() == values.len() => {
-            Some(format!("`{table}.{column}` is not known: {}", why_null(column)))
-        }
+        Ok(values) if values.null_count() == values.len() => Some(format!(
+            "`{table}.{column}` is not known: {}",
+            why_null(column)
+        )),
         Ok(_) => None,
     }
 }

@@ -155,8 +155,10 @@ impl Finding {
 /// The built-in findings and those of these folders, by id. A file that cannot be read becomes a
 /// broken finding and costs nothing else; a finding of a folder replaces a built-in one of its id.
 pub fn library(folders: &[PathBuf]) -> Vec<Finding> {
-    let mut findings: BTreeMap<String, Finding> =
-        built_in().into_iter().map(|finding| (finding.id.clone(), finding)).collect();
+    let mut findings: BTreeMap<String, Finding> = built_in()
+        .into_iter()
+        .map(|finding| (finding.id.clone(), finding))
+        .collect();
     for folder in folders {
         findings.extend(read_folder(folder).into_iter().map(|f| (f.id.clone(), f)));
     }
@@ -165,28 +167,46 @@ pub fn library(folders: &[PathBuf]) -> Vec<Finding> {
 
 /// The findings that travel inside of the program.
 pub fn built_in() -> Vec<Finding> {
-    let families = BUILT_IN.dirs().filter_map(|family| Some((family, family.path().to_str()?)));
+    let families = BUILT_IN
+        .dirs()
+        .filter_map(|family| Some((family, family.path().to_str()?)));
     let files = families.flat_map(|(family, name)| family.files().map(move |file| (name, file)));
     let markdown = files.filter(|(_, file)| file.path().extension().is_some_and(|e| e == "md"));
     markdown
         .map(|(family, file)| {
             let path = format!("findings/{}", file.path().display());
-            read(&path, family, file.path(), file.contents_utf8().ok_or("it is not UTF-8".to_owned()))
+            read(
+                &path,
+                family,
+                file.path(),
+                file.contents_utf8().ok_or("it is not UTF-8".to_owned()),
+            )
         })
         .collect()
 }
 
 /// The finding files in a folder and one level below, by name.
 pub fn read_folder(folder: &Path) -> Vec<Finding> {
-    let family = folder.file_name().and_then(|n| n.to_str()).unwrap_or("site").to_owned();
+    let family = folder
+        .file_name()
+        .and_then(|n| n.to_str())
+        .unwrap_or("site")
+        .to_owned();
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) => {
             let shown = folder.display().to_string();
-            return vec![Finding::broken(&shown, &family, &shown, format!("{shown}: {error}"))];
+            return vec![Finding::broken(
+                &shown,
+                &family,
+                &shown,
+                format!("{shown}: {error}"),
+            )];
         }
     };
-    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let mut paths: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
     paths.sort();
     let mut findings = Vec::new();
     for path in paths {
@@ -194,14 +214,22 @@ pub fn read_folder(folder: &Path) -> Vec<Finding> {
             findings.extend(read_folder(&path));
         } else if path.extension().is_some_and(|e| e == "md") {
             let text = std::fs::read_to_string(&path).map_err(|error| error.to_string());
-            findings.push(read(&path.display().to_string(), &family, &path, text.as_deref().map_err(Clone::clone)));
+            findings.push(read(
+                &path.display().to_string(),
+                &family,
+                &path,
+                text.as_deref().map_err(Clone::clone),
+            ));
         }
     }
     findings
 }
 
 fn read(file: &str, family: &str, path: &Path, text: Result<&str, String>) -> Finding {
-    let id = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or(file);
+    let id = path
+        .file_stem()
+        .and_then(|stem| stem.to_str())
+        .unwrap_or(file);
     let text = match text {
         Ok(text) => text,
         Err(error) => return Finding::broken(file, family, id, format!("{file}: {error}")),

@@ -14,7 +14,11 @@ fn main() -> ExitCode {
         Err(error) if command::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("analyze: {error:#}");
-            ExitCode::from(if error.is::<OpenError>() { exit::UNREADABLE } else { exit::ERROR })
+            ExitCode::from(if error.is::<OpenError>() {
+                exit::UNREADABLE
+            } else {
+                exit::ERROR
+            })
         }
     }
 }

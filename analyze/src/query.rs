@@ -49,7 +49,11 @@ pub fn select(tables: &Tables, extra: &[(&str, DataFrame)], sql: &str) -> Result
 }
 
 /// As [`select`], with the columns' types.
-pub(crate) fn run(tables: &Tables, extra: &[(&str, DataFrame)], sql: &str) -> Result<DataFrame, QueryError> {
+pub(crate) fn run(
+    tables: &Tables,
+    extra: &[(&str, DataFrame)],
+    sql: &str,
+) -> Result<DataFrame, QueryError> {
     check(sql)?;
     let named = tables_named(sql);
     let mut context = SQLContext::new();
@@ -67,7 +71,9 @@ pub(crate) fn run(tables: &Tables, extra: &[(&str, DataFrame)], sql: &str) -> Re
 pub fn check(sql: &str) -> Result<(), QueryError> {
     let statement = parse(sql)?;
     if !matches!(statement, Statement::Query(_)) {
-        return Err(QueryError("only SELECT and WITH are allowed: a bundle is only read".to_owned()));
+        return Err(QueryError(
+            "only SELECT and WITH are allowed: a bundle is only read".to_owned(),
+        ));
     }
     match statement.visit(&mut Lint) {
         ControlFlow::Break(reason) => Err(QueryError(reason)),
@@ -99,14 +105,20 @@ pub fn text_compared_with_number(sql: &str, kind: &dyn Fn(&str) -> Option<Type>)
     impl Visitor for Compare<'_> {
         type Break = String;
         fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<String> {
-            let Expr::BinaryOp { left, op, right } = expr else { return ControlFlow::Continue(()) };
+            let Expr::BinaryOp { left, op, right } = expr else {
+                return ControlFlow::Continue(());
+            };
             if !is_comparison(op) {
                 return ControlFlow::Continue(());
             }
             for (column, other) in [(left, right), (right, left)] {
-                let Some(name) = column_name(column) else { continue };
+                let Some(name) = column_name(column) else {
+                    continue;
+                };
                 if is_number(other) && (self.0)(&name) == Some(Type::Text) {
-                    return ControlFlow::Break(format!("column `{name}` is text and is compared with a number"));
+                    return ControlFlow::Break(format!(
+                        "column `{name}` is text and is compared with a number"
+                    ));
                 }
             }
             ControlFlow::Continue(())
@@ -119,8 +131,8 @@ pub fn text_compared_with_number(sql: &str, kind: &dyn Fn(&str) -> Option<Type>)
 }
 
 fn parse(sql: &str) -> Result<Statement, QueryError> {
-    let mut statements =
-        Parser::parse_sql(&GenericDialect {}, sql).map_err(|error| QueryError(error.to_string()))?;
+    let mut statements = Parser::parse_sql(&GenericDialect {}, sql)
+        .map_err(|error| QueryError(error.to_string()))?;
     match (statements.pop(), statements.is_empty()) {
         (Some(statement), true) => Ok(statement),
         (None, _) => Err(QueryError("there is no statement".to_owned())),
@@ -137,17 +149,28 @@ impl Visitor for Lint {
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<String> {
         match expr {
             Expr::Subquery(_) => ControlFlow::Break(
-                "a subquery as a value is not supported: put it into WITH and CROSS JOIN it".to_owned(),
+                "a subquery as a value is not supported: put it into WITH and CROSS JOIN it"
+                    .to_owned(),
             ),
             Expr::Value(value) if matches!(value.value, Value::Placeholder(_)) => {
-                ControlFlow::Break("bind parameters are not supported: use the table `params`".to_owned())
+                ControlFlow::Break(
+                    "bind parameters are not supported: use the table `params`".to_owned(),
+                )
             }
-            Expr::Function(function) if function.over.is_some() && arguments(function).any(is_aggregate) => {
+            Expr::Function(function)
+                if function.over.is_some() && arguments(function).any(is_aggregate) =>
+            {
                 ControlFlow::Break(format!(
                     "`{expr}` is answered wrongly: aggregate in a sub-select first, then use OVER"
                 ))
             }
-            Expr::Function(function) if function.name.to_string().to_lowercase().starts_with("read_") => {
+            Expr::Function(function)
+                if function
+                    .name
+                    .to_string()
+                    .to_lowercase()
+                    .starts_with("read_") =>
+            {
                 ControlFlow::Break("files cannot be read from a query".to_owned())
             }
             _ => ControlFlow::Continue(()),
@@ -174,14 +197,19 @@ fn arguments(function: &sqlparser::ast::Function) -> impl Iterator<Item = &Expr>
 }
 
 fn is_aggregate(expr: &Expr) -> bool {
-    let Expr::Function(function) = expr else { return false };
+    let Expr::Function(function) = expr else {
+        return false;
+    };
     let name = function.name.to_string().to_lowercase();
     function.over.is_none() && matches!(name.as_str(), "sum" | "count" | "avg" | "min" | "max")
 }
 
 fn is_comparison(op: &BinaryOperator) -> bool {
     use BinaryOperator as Op;
-    matches!(op, Op::Eq | Op::NotEq | Op::Gt | Op::GtEq | Op::Lt | Op::LtEq)
+    matches!(
+        op,
+        Op::Eq | Op::NotEq | Op::Gt | Op::GtEq | Op::Lt | Op::LtEq
+    )
 }
 
 fn column_name(expr: &Expr) -> Option<String> {
@@ -212,11 +240,17 @@ fn shorten(error: &str) -> String {
 
 /// Takes a frame apart.
 pub fn grid(frame: &DataFrame) -> Grid {
-    let columns = frame.get_column_names().iter().map(ToString::to_string).collect();
+    let columns = frame
+        .get_column_names()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let rows = (0..frame.height())
         .map(|row| {
             let cells = frame.columns().iter();
-            cells.map(|c| c.get(row).map_or(Cell::Null, |v| cell(&v))).collect()
+            cells
+                .map(|c| c.get(row).map_or(Cell::Null, |v| cell(&v)))
+                .collect()
         })
         .collect();
     Grid { columns, rows }
@@ -250,7 +284,12 @@ mod tests {
     fn only_reading_is_allowed() {
         assert!(check("SELECT 1").is_ok());
         assert!(check("WITH a AS (SELECT 1 AS x) SELECT x FROM a").is_ok());
-        for sql in ["DROP TABLE cpu", "CREATE TABLE x AS SELECT 1", "DELETE FROM cpu", "EXPLAIN SELECT 1"] {
+        for sql in [
+            "DROP TABLE cpu",
+            "CREATE TABLE x AS SELECT 1",
+            "DELETE FROM cpu",
+            "EXPLAIN SELECT 1",
+        ] {
             assert!(refused(sql).contains("only SELECT"), "{sql}");
         }
         assert_eq!(refused("SELECT 1; SELECT 2"), "one statement at a time");
@@ -271,14 +310,21 @@ mod tests {
     #[test]
     fn text_against_numbers_is_found() {
         let kind = |name: &str| (name == "comm").then_some(Type::Text);
-        let found = text_compared_with_number("SELECT pid FROM process WHERE process.comm > 3", &kind);
+        let found =
+            text_compared_with_number("SELECT pid FROM process WHERE process.comm > 3", &kind);
         assert!(found.unwrap().contains("`comm` is text"));
-        assert!(text_compared_with_number("SELECT pid FROM process WHERE pid > 3", &kind).is_none());
+        assert!(
+            text_compared_with_number("SELECT pid FROM process WHERE pid > 3", &kind).is_none()
+        );
     }
 
     #[test]
     fn names_of_tables() {
-        let names = tables_named("WITH a AS (SELECT * FROM cpu) SELECT * FROM a JOIN memory ON true");
-        assert_eq!(names.into_iter().collect::<Vec<_>>(), ["a", "cpu", "memory"]);
+        let names =
+            tables_named("WITH a AS (SELECT * FROM cpu) SELECT * FROM a JOIN memory ON true");
+        assert_eq!(
+            names.into_iter().collect::<Vec<_>>(),
+            ["a", "cpu", "memory"]
+        );
     }
 }

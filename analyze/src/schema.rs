@@ -51,7 +51,11 @@ fn column(column: &Column) -> ColumnSchema {
         Type::Float => "float",
         Type::Bool => "bool",
     };
-    ColumnSchema { name: column.name, kind, about: column.about }
+    ColumnSchema {
+        name: column.name,
+        kind,
+        about: column.about,
+    }
 }
 
 /// docs/tables.md.
@@ -61,8 +65,15 @@ pub fn markdown() -> String {
          its own: the bundle entry that a row was read from. What was not captured is null, never zero.\n",
     );
     for table in tables() {
-        text += &format!("\n## {}\n\n{}\n\n| column | type | meaning |\n| --- | --- | --- |\n", table.name, table.about);
-        for column in table.columns.iter().filter(|c| !ORIGIN.iter().any(|o| o.name == c.name)) {
+        text += &format!(
+            "\n## {}\n\n{}\n\n| column | type | meaning |\n| --- | --- | --- |\n",
+            table.name, table.about
+        );
+        for column in table
+            .columns
+            .iter()
+            .filter(|c| !ORIGIN.iter().any(|o| o.name == c.name))
+        {
             let about = column.about.replace('|', "\\|");
             text += &format!("| `{}` | {} | {about} |\n", column.name, column.kind);
         }
@@ -80,7 +91,9 @@ mod tests {
     #[test]
     fn every_file_is_a_table() {
         let count = |folder: &str| {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(folder);
+            let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("src")
+                .join(folder);
             std::fs::read_dir(path).unwrap().count()
         };
         assert_eq!(TABLES.len(), count("tables"));
@@ -94,9 +107,19 @@ mod tests {
             assert!(names.insert(table.name), "two tables `{}`", table.name);
             let mut columns = HashSet::new();
             for column in &table.columns {
-                assert!(columns.insert(column.name), "two columns `{}.{}`", table.name, column.name);
+                assert!(
+                    columns.insert(column.name),
+                    "two columns `{}.{}`",
+                    table.name,
+                    column.name
+                );
                 let snake = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-                assert!(column.name.chars().all(snake), "`{}.{}`", table.name, column.name);
+                assert!(
+                    column.name.chars().all(snake),
+                    "`{}.{}`",
+                    table.name,
+                    column.name
+                );
             }
         }
     }
@@ -108,6 +131,9 @@ mod tests {
             std::fs::write(&path, markdown()).unwrap();
         }
         let document = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(document == markdown(), "docs/tables.md differs; FREEZEFRAME_BLESS=1 accepts");
+        assert!(
+            document == markdown(),
+            "docs/tables.md differs; FREEZEFRAME_BLESS=1 accepts"
+        );
     }
 }

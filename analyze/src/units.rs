@@ -13,7 +13,11 @@ pub fn bytes(value: f64) -> String {
         unit += 1;
     }
     let name = UNITS.get(unit).copied().unwrap_or_default();
-    if scaled.abs() >= 100.0 { format!("{scaled:.0} {name}") } else { format!("{scaled:.1} {name}") }
+    if scaled.abs() >= 100.0 {
+        format!("{scaled:.0} {name}")
+    } else {
+        format!("{scaled:.1} {name}")
+    }
 }
 
 /// A ratio in percent.
@@ -52,7 +56,11 @@ pub fn count(value: f64) -> String {
         }
         text.push(digit);
     }
-    if value < 0.0 { format!("-{text}") } else { text }
+    if value < 0.0 {
+        format!("-{text}")
+    } else {
+        text
+    }
 }
 
 /// Microseconds since 1970 as `2026-11-21 04:45:00 UTC`.
@@ -67,7 +75,11 @@ pub fn utc(realtime_us: i64) -> String {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")

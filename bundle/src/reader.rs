@@ -306,10 +306,18 @@ fn frame_error(error: &io::Error) -> String {
 
 /// A file that disappears when it is closed, whatever happens.
 fn unnamed_file() -> io::Result<File> {
-    let unique = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
+    let unique = std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .unwrap_or_default()
+        .as_nanos();
     let name = format!("freezeframe-{}-{unique}", std::process::id());
     let path = std::env::temp_dir().join(name);
-    let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)?;
     std::fs::remove_file(&path)?;
     Ok(file)
 }

@@ -14,9 +14,19 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     };
     let problems: Vec<String> = findings.iter().flat_map(check::check).collect();
     let tests: usize = findings.iter().map(|finding| finding.cases.len()).sum();
-    let mut text = problems.iter().map(|problem| format!("{problem}\n")).collect::<String>();
+    let mut text = problems
+        .iter()
+        .map(|problem| format!("{problem}\n"))
+        .collect::<String>();
     let count = findings.len();
-    text += &format!("{count} findings, {tests} tests, {} problems\n", problems.len());
+    text += &format!(
+        "{count} findings, {tests} tests, {} problems\n",
+        problems.len()
+    );
     super::print(&text)?;
-    Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(exit::ERROR) })
+    Ok(if problems.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(exit::ERROR)
+    })
 }

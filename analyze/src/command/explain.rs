@@ -11,7 +11,10 @@ pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let Some(finding) = findings.iter().find(|finding| finding.id == args.finding) else {
         let ids: Vec<&str> = findings.iter().map(|finding| finding.id.as_str()).collect();
         let near = parse::nearest(&args.finding, &ids);
-        anyhow::bail!("there is no finding `{}`: did you mean `{near}`?", args.finding);
+        anyhow::bail!(
+            "there is no finding `{}`: did you mean `{near}`?",
+            args.finding
+        );
     };
     if let Some(problem) = &finding.problem {
         anyhow::bail!("{problem}");

@@ -17,7 +17,16 @@ pub(super) fn run(args: &FindingsArgs) -> anyhow::Result<ExitCode> {
         FindingsFormat::Sarif => output::sarif(&evaluated, &loaded),
     };
     super::print(&text)?;
-    let worst = evaluated.iter().filter(|one| one.has_fired()).map(|one| one.finding.severity).max();
-    let failed = args.fail_on.zip(worst).is_some_and(|(limit, worst)| worst >= limit);
-    Ok(worst.filter(|_| failed).map_or(ExitCode::SUCCESS, exit::severity))
+    let worst = evaluated
+        .iter()
+        .filter(|one| one.has_fired())
+        .map(|one| one.finding.severity)
+        .max();
+    let failed = args
+        .fail_on
+        .zip(worst)
+        .is_some_and(|(limit, worst)| worst >= limit);
+    Ok(worst
+        .filter(|_| failed)
+        .map_or(ExitCode::SUCCESS, exit::severity))
 }

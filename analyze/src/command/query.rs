@@ -12,7 +12,10 @@ pub(super) fn run(args: &QueryArgs) -> anyhow::Result<ExitCode> {
     let loaded = super::load(&args.bundle)?;
     let grid = query::select(&loaded.tables, &[], &args.sql)?;
     for name in query::tables_named(&args.sql) {
-        let missing = loaded.tables.get(name.as_str()).and_then(|table| table.missing.as_ref());
+        let missing = loaded
+            .tables
+            .get(name.as_str())
+            .and_then(|table| table.missing.as_ref());
         if let Some(why) = missing {
             eprintln!("table `{name}` has no rows: {}", super::plain(why));
         }
@@ -52,12 +55,20 @@ pub(super) fn table(grid: &Grid) -> String {
             line
         }
     };
-    let rows: Vec<Vec<String>> = grid.rows.iter().map(|row| row.iter().map(shown).collect()).collect();
+    let rows: Vec<Vec<String>> = grid
+        .rows
+        .iter()
+        .map(|row| row.iter().map(shown).collect())
+        .collect();
     let widths: Vec<usize> = (0..grid.columns.len())
         .map(|place| {
             let cells = rows.iter().filter_map(|row| row.get(place));
             let names = grid.columns.get(place).into_iter();
-            cells.chain(names).map(|text| text.chars().count()).max().unwrap_or(0)
+            cells
+                .chain(names)
+                .map(|text| text.chars().count())
+                .max()
+                .unwrap_or(0)
         })
         .collect();
     let is_number = |row: usize, place: usize| {
@@ -69,7 +80,11 @@ pub(super) fn table(grid: &Grid) -> String {
         let mut line = String::new();
         for (place, (cell, width)) in cells.iter().zip(&widths).enumerate() {
             let gap = " ".repeat(width.saturating_sub(cell.chars().count()));
-            let padded = if right(place) { format!("{gap}{cell}") } else { format!("{cell}{gap}") };
+            let padded = if right(place) {
+                format!("{gap}{cell}")
+            } else {
+                format!("{cell}{gap}")
+            };
             line += &padded;
             line += "  ";
         }
@@ -99,7 +114,9 @@ fn json(grid: &Grid) -> anyhow::Result<String> {
         .rows
         .iter()
         .map(|row| {
-            let values = row.iter().map(|cell| serde_json::to_value(cell).unwrap_or_default());
+            let values = row
+                .iter()
+                .map(|cell| serde_json::to_value(cell).unwrap_or_default());
             grid.columns.iter().cloned().zip(values).collect()
         })
         .collect();

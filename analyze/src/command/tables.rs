@@ -31,7 +31,11 @@ pub(super) fn run(args: &TablesArgs) -> anyhow::Result<ExitCode> {
         .into_iter()
         .map(|schema| {
             let (rows, missing) = rows.remove(schema.name).unzip();
-            Shown { schema, rows, missing: missing.flatten() }
+            Shown {
+                schema,
+                rows,
+                missing: missing.flatten(),
+            }
         })
         .collect();
     let text = match args.format {
@@ -55,7 +59,10 @@ fn terminal(shown: &[Shown]) -> String {
         text += &format!("\n    {}\n", table.schema.about);
         if table.rows.is_none() {
             for column in &table.schema.columns {
-                text += &format!("      {:<28} {:<6} {}\n", column.name, column.kind, column.about);
+                text += &format!(
+                    "      {:<28} {:<6} {}\n",
+                    column.name, column.kind, column.about
+                );
             }
         }
         text.push('\n');

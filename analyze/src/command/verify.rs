@@ -18,11 +18,25 @@ pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         text += &format!("{} more\n", report.more_damage);
     }
     for path in &report.unlisted {
-        text += &format!("`{}`: its index is lost, so it cannot be checked\n", super::plain(path));
+        text += &format!(
+            "`{}`: its index is lost, so it cannot be checked\n",
+            super::plain(path)
+        );
     }
     let batches = contents.indexes.len();
-    let verdict = if report.is_sound() { "sound" } else { "damaged" };
-    text += &format!("{verdict}: {} entries intact in {batches} batches\n", report.intact);
+    let verdict = if report.is_sound() {
+        "sound"
+    } else {
+        "damaged"
+    };
+    text += &format!(
+        "{verdict}: {} entries intact in {batches} batches\n",
+        report.intact
+    );
     super::print(&text)?;
-    Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::from(exit::ERROR) })
+    Ok(if report.is_sound() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(exit::ERROR)
+    })
 }

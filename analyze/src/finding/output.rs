@@ -19,7 +19,10 @@ const TICKET_LINES: usize = 60;
 pub fn headline(loaded: &Loaded) -> String {
     let capture = loaded.node.capture.as_ref();
     let node = capture.map_or("unknown node", |c| c.node.as_str());
-    let when = capture.map_or_else(|| "at an unknown time".to_owned(), |c| units::utc(c.started.realtime_us));
+    let when = capture.map_or_else(
+        || "at an unknown time".to_owned(),
+        |c| units::utc(c.started.realtime_us),
+    );
     let kernel = capture.map_or("unknown", |c| c.kernel_release.as_str());
     format!("{node}, {when}, kernel {kernel}")
 }
@@ -28,7 +31,9 @@ pub fn headline(loaded: &Loaded) -> String {
 pub fn quality(loaded: &Loaded) -> String {
     let damage = loaded.contents.damage.len() as u64 + loaded.contents.more_damage;
     let Some(summary) = &loaded.contents.summary else {
-        return format!("NOT SEALED: the capture was killed or the file is cut; {damage} places of damage.");
+        return format!(
+            "NOT SEALED: the capture was killed or the file is cut; {damage} places of damage."
+        );
     };
     let degraded: Vec<&str> = summary
         .sources
@@ -36,14 +41,25 @@ pub fn quality(loaded: &Loaded) -> String {
         .filter(|source| source.outcome.is_degraded())
         .map(|source| source.id.as_str())
         .collect();
-    let early = if summary.finished { String::new() } else { format!(" Ended early by {}.", summary.ended_by) };
+    let early = if summary.finished {
+        String::new()
+    } else {
+        format!(" Ended early by {}.", summary.ended_by)
+    };
     let lost = if degraded.is_empty() {
         "all complete".to_owned()
     } else {
         format!("degraded: {}", degraded.join(", "))
     };
-    let damaged = if damage == 0 { String::new() } else { format!(" {damage} places of damage.") };
-    format!("Capture: {} sources, {lost}.{early}{damaged}", summary.sources.len())
+    let damaged = if damage == 0 {
+        String::new()
+    } else {
+        format!(" {damage} places of damage.")
+    };
+    format!(
+        "Capture: {} sources, {lost}.{early}{damaged}",
+        summary.sources.len()
+    )
 }
 
 /// How many fired, were clear, not assessed, broken.
@@ -67,11 +83,24 @@ pub fn counts(evaluated: &[Evaluated]) -> [usize; 4] {
 pub fn text(evaluated: &[Evaluated], loaded: &Loaded) -> String {
     let [fired, clear, not_assessed, broken] = counts(evaluated);
     let mut text = format!("{}\n{}\n", headline(loaded), quality(loaded));
-    text += &format!("{fired} fired, {clear} clear, {not_assessed} not assessed, {broken} broken\n");
+    text +=
+        &format!("{fired} fired, {clear} clear, {not_assessed} not assessed, {broken} broken\n");
     for one in evaluated {
-        let Verdict::Fired { evidence, messages, rows_count } = &one.verdict else { continue };
+        let Verdict::Fired {
+            evidence,
+            messages,
+            rows_count,
+        } = &one.verdict
+        else {
+            continue;
+        };
         let finding = &one.finding;
-        text += &format!("\n{:<8} {}  [{}]\n", finding.severity.name().to_uppercase(), finding.title, finding.id);
+        text += &format!(
+            "\n{:<8} {}  [{}]\n",
+            finding.severity.name().to_uppercase(),
+            finding.title,
+            finding.id
+        );
         for (row, message) in messages.iter().enumerate().take(LINES) {
             text += &wrap(message, "    ");
             if let Some(origin) = origin(evidence, row) {
@@ -108,11 +137,20 @@ pub fn markdown(evaluated: &[Evaluated], loaded: &Loaded) -> String {
         format!("## Node {}", escape(&headline(loaded))),
         String::new(),
         escape(&quality(loaded)),
-        format!("Findings: {fired} fired, {clear} clear, {not_assessed} not assessed, {broken} broken."),
+        format!(
+            "Findings: {fired} fired, {clear} clear, {not_assessed} not assessed, {broken} broken."
+        ),
     ];
     let mut left_out = 0;
     for one in evaluated {
-        let Verdict::Fired { evidence, messages, rows_count } = &one.verdict else { continue };
+        let Verdict::Fired {
+            evidence,
+            messages,
+            rows_count,
+        } = &one.verdict
+        else {
+            continue;
+        };
         let finding = &one.finding;
         if lines.len() + LINES + 5 > TICKET_LINES {
             left_out += 1;
@@ -120,15 +158,24 @@ pub fn markdown(evaluated: &[Evaluated], loaded: &Loaded) -> String {
         }
         lines.push(String::new());
         let severity = finding.severity.name();
-        lines.push(format!("### {} ({severity}, `{}`)", escape(&finding.title), finding.id));
+        lines.push(format!(
+            "### {} ({severity}, `{}`)",
+            escape(&finding.title),
+            finding.id
+        ));
         for (row, message) in messages.iter().enumerate().take(LINES) {
-            let origin = origin(evidence, row).map(|o| format!(" (`{}`)", o.replace('`', "'"))).unwrap_or_default();
+            let origin = origin(evidence, row)
+                .map(|o| format!(" (`{}`)", o.replace('`', "'")))
+                .unwrap_or_default();
             lines.push(format!("- {}{origin}", escape(message)));
         }
         if *rows_count > LINES {
             lines.push(format!("- and {} more", rows_count - LINES));
         }
-        lines.push(format!("- What to do: {}", first_paragraph(&finding.remediation).replace('\n', " ")));
+        lines.push(format!(
+            "- What to do: {}",
+            first_paragraph(&finding.remediation).replace('\n', " ")
+        ));
     }
     if left_out > 0 {
         lines.push(format!("\n{left_out} more findings are in the report."));
@@ -166,7 +213,12 @@ pub fn sarif(evaluated: &[Evaluated], _loaded: &Loaded) -> String {
         .collect();
     let mut results = Vec::new();
     for (place, one) in evaluated.iter().enumerate() {
-        let Verdict::Fired { evidence, messages, .. } = &one.verdict else { continue };
+        let Verdict::Fired {
+            evidence, messages, ..
+        } = &one.verdict
+        else {
+            continue;
+        };
         for (row, message) in messages.iter().enumerate() {
             let mut result = json!({
                 "ruleId": one.finding.id,
@@ -224,7 +276,9 @@ fn uri(entry: &str) -> String {
 /// Entry and line of a row of evidence.
 pub fn place_of(evidence: &Grid, row: usize) -> Option<(String, Option<i64>)> {
     let row = evidence.rows.get(row)?;
-    let Cell::Text(entry) = row.get(evidence.place("entry")?)? else { return None };
+    let Cell::Text(entry) = row.get(evidence.place("entry")?)? else {
+        return None;
+    };
     let line = evidence.place("line").and_then(|place| row.get(place));
     let line = match line {
         Some(Cell::Int(line)) => Some(*line),
@@ -277,7 +331,10 @@ fn wrap(text: &str, indent: &str) -> String {
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '|' | '@') {
+        if matches!(
+            c,
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '|' | '@'
+        ) {
             out.push('\\');
         }
         out.push(if c.is_control() { ' ' } else { c });
@@ -292,7 +349,11 @@ mod tests {
     #[test]
     fn text_is_wrapped_and_escaped() {
         let wrapped = wrap(&"word ".repeat(40), "    ");
-        assert!(wrapped.lines().all(|line| line.len() <= 80 && line.starts_with("    word")));
+        assert!(
+            wrapped
+                .lines()
+                .all(|line| line.len() <= 80 && line.starts_with("    word"))
+        );
         assert_eq!(escape("<script> *x*\u{1b}"), "\\<script\\> \\*x\\* ");
         assert_eq!(uri("root/proc/1/a b"), "root/proc/1/a%20b");
     }

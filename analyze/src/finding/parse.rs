@@ -19,7 +19,13 @@ pub struct ParseError {
 }
 
 /// Headings of a finding file in their order; `Test: ...` follows, at least three times.
-const HEADINGS: [&str; 5] = ["Query", "Message", "Remediation", "False positives", "References"];
+const HEADINGS: [&str; 5] = [
+    "Query",
+    "Message",
+    "Remediation",
+    "False positives",
+    "References",
+];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,7 +73,11 @@ struct Section<'a> {
 
 /// Reads a finding file. `file` names it in errors, `id` and `family` are those of its path.
 pub fn parse(file: &str, family: &str, id: &str, text: &str) -> Result<Finding, ParseError> {
-    let fail = |line: usize, reason: String| ParseError { file: file.to_owned(), line, reason };
+    let fail = |line: usize, reason: String| ParseError {
+        file: file.to_owned(),
+        line,
+        reason,
+    };
     let rest = text
         .strip_prefix("+++\n")
         .ok_or_else(|| fail(1, "a finding begins with a line `+++` and TOML".to_owned()))?;
@@ -103,7 +113,10 @@ pub fn parse(file: &str, family: &str, id: &str, text: &str) -> Result<Finding, 
         problem: None,
     };
     if finding.why.is_empty() {
-        return Err(fail(first_line, "there is no text that says why it matters".to_owned()));
+        return Err(fail(
+            first_line,
+            "there is no text that says why it matters".to_owned(),
+        ));
     }
     for section in &sections {
         let body = section.body.trim().to_owned();
@@ -118,20 +131,42 @@ pub fn parse(file: &str, family: &str, id: &str, text: &str) -> Result<Finding, 
             "False positives" => finding.false_positives = body,
             "References" => finding.references = body,
             heading => match heading.strip_prefix("Test: ") {
-                Some(name) => finding.cases.push(case(section, name).map_err(|(l, r)| fail(l, r))?),
+                Some(name) => finding
+                    .cases
+                    .push(case(section, name).map_err(|(l, r)| fail(l, r))?),
                 None => {
                     let near = nearest(heading, &HEADINGS);
-                    return Err(fail(section.line, format!("unknown heading `{heading}`: did you mean `{near}`?")));
+                    return Err(fail(
+                        section.line,
+                        format!("unknown heading `{heading}`: did you mean `{near}`?"),
+                    ));
                 }
             },
         }
     }
     for heading in HEADINGS {
         match sections.iter().filter(|s| s.heading == heading).count() {
-            1 if sections.iter().any(|s| s.heading == heading && !s.body.trim().is_empty()) => {}
-            1 => return Err(fail(first_line, format!("the section `## {heading}` is empty"))),
-            0 => return Err(fail(first_line, format!("the section `## {heading}` is missing"))),
-            _ => return Err(fail(first_line, format!("the section `## {heading}` stands twice"))),
+            1 if sections
+                .iter()
+                .any(|s| s.heading == heading && !s.body.trim().is_empty()) => {}
+            1 => {
+                return Err(fail(
+                    first_line,
+                    format!("the section `## {heading}` is empty"),
+                ));
+            }
+            0 => {
+                return Err(fail(
+                    first_line,
+                    format!("the section `## {heading}` is missing"),
+                ));
+            }
+            _ => {
+                return Err(fail(
+                    first_line,
+                    format!("the section `## {heading}` stands twice"),
+                ));
+            }
         }
     }
     Ok(finding)
@@ -153,7 +188,9 @@ fn sections(markdown: &str, first_line: usize) -> (String, Vec<Section<'_>>) {
                 body: String::new(),
             }),
             None => {
-                let body = sections.last_mut().map_or(&mut preface, |section| &mut section.body);
+                let body = sections
+                    .last_mut()
+                    .map_or(&mut preface, |section| &mut section.body);
                 body.push_str(line);
                 body.push('\n');
             }
@@ -169,7 +206,11 @@ fn blocks(section: &Section<'_>) -> Vec<(String, usize, String)> {
     for (number, line) in section.body.lines().enumerate() {
         match (line.strip_prefix("```"), open.take()) {
             (Some(info), None) => {
-                open = Some((info.trim().to_owned(), section.line + number + 2, String::new()));
+                open = Some((
+                    info.trim().to_owned(),
+                    section.line + number + 2,
+                    String::new(),
+                ));
             }
             (Some(_), Some(block)) => blocks.push(block),
             (None, Some((info, first, mut content))) => {
@@ -186,8 +227,13 @@ fn blocks(section: &Section<'_>) -> Vec<(String, usize, String)> {
 fn only_block(section: &Section<'_>, language: &str) -> Result<(usize, String), (usize, String)> {
     let mut blocks = blocks(section).into_iter();
     match (blocks.next(), blocks.next()) {
-        (Some((info, line, content)), None) if info == language => Ok((line, content.trim().to_owned())),
-        _ => Err((section.line, format!("`## {}` must hold one ```{language} block", section.heading))),
+        (Some((info, line, content)), None) if info == language => {
+            Ok((line, content.trim().to_owned()))
+        }
+        _ => Err((
+            section.line,
+            format!("`## {}` must hold one ```{language} block", section.heading),
+        )),
     }
 }
 
@@ -198,7 +244,12 @@ fn case(section: &Section<'_>, name: &str) -> Result<Case, (usize, String)> {
         match info.split_once(' ') {
             Some(("csv", "expect")) => expect = Some(Expect::Rows(content)),
             Some(("csv", table)) => tables.push((table.trim().to_owned(), content)),
-            _ => return Err((line, format!("a block of a test is ```csv TABLE or ```csv expect, not ```{info}"))),
+            _ => {
+                return Err((
+                    line,
+                    format!("a block of a test is ```csv TABLE or ```csv expect, not ```{info}"),
+                ));
+            }
         }
     }
     let mut in_code = false;
@@ -216,12 +267,21 @@ fn case(section: &Section<'_>, name: &str) -> Result<Case, (usize, String)> {
         let reason = "the test expects nothing: add a ```csv expect block, or a line `clear` or `not assessed`";
         (section.line, reason.to_owned())
     })?;
-    Ok(Case { name: name.trim().to_owned(), line: section.line, tables, expect })
+    Ok(Case {
+        name: name.trim().to_owned(),
+        line: section.line,
+        tables,
+        expect,
+    })
 }
 
 /// The word most like `word`.
 pub(crate) fn nearest<'a>(word: &str, words: &[&'a str]) -> &'a str {
-    words.iter().copied().min_by_key(|candidate| distance(word, candidate)).unwrap_or_default()
+    words
+        .iter()
+        .copied()
+        .min_by_key(|candidate| distance(word, candidate))
+        .unwrap_or_default()
 }
 
 /// Levenshtein's distance.

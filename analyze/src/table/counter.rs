@@ -38,7 +38,11 @@ impl Counters {
 
     /// A value of the last reading, which is the first if there is no other.
     pub fn last(&self, place: usize) -> Option<u64> {
-        self.last.as_ref().map_or(&self.first, |(values, _)| values).get(place).copied()
+        self.last
+            .as_ref()
+            .map_or(&self.first, |(values, _)| values)
+            .get(place)
+            .copied()
     }
 
     /// What a counter gained between the first and the last reading.
@@ -84,8 +88,16 @@ impl Series {
         let (before, before_us) = previous?;
         let (values, _) = self.previous.as_ref()?;
         let interval_us = now?.checked_sub(before_us?).filter(|us| *us > 0)?;
-        let deltas = values.iter().zip(&before).map(|(now, then)| now.checked_sub(*then)).collect();
-        Some(Interval { deltas, end_us: now?, interval_us })
+        let deltas = values
+            .iter()
+            .zip(&before)
+            .map(|(now, then)| now.checked_sub(*then))
+            .collect();
+        Some(Interval {
+            deltas,
+            end_us: now?,
+            interval_us,
+        })
     }
 }
 

@@ -31,7 +31,10 @@ const SCOPES: [(&str, &str); 5] = [
 
 /// Reads the path of a cgroup, relative to its mount.
 pub fn identify(path: &str) -> Identity {
-    let mut identity = Identity { kind: "other", ..Identity::default() };
+    let mut identity = Identity {
+        kind: "other",
+        ..Identity::default()
+    };
     if path.trim_matches('/').is_empty() {
         identity.kind = "root";
         return identity;
@@ -117,7 +120,9 @@ pub fn cgroup_of_process(content: &str) -> Option<&str> {
     let mut unified = None;
     for line in content.lines() {
         let mut fields = line.splitn(3, ':');
-        let (Some(hierarchy), Some(controllers), Some(path)) = (fields.next(), fields.next(), fields.next()) else {
+        let (Some(hierarchy), Some(controllers), Some(path)) =
+            (fields.next(), fields.next(), fields.next())
+        else {
             continue;
         };
         first.get_or_insert(path);
@@ -127,7 +132,11 @@ pub fn cgroup_of_process(content: &str) -> Option<&str> {
             memory = Some(path);
         }
     }
-    unified.filter(|path| *path != "/").or(memory).or(unified).or(first)
+    unified
+        .filter(|path| *path != "/")
+        .or(memory)
+        .or(unified)
+        .or(first)
 }
 
 #[cfg(test)]
@@ -141,11 +150,35 @@ mod tests {
     fn both_drivers_and_all_runtimes() {
         let flat = UID.replace('-', "_");
         let cases = [
-            (format!("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{flat}.slice/cri-containerd-{ID}.scope"), "burstable", Some("containerd")),
-            (format!("/kubepods.slice/kubepods-pod{flat}.slice/crio-{ID}.scope"), "guaranteed", Some("crio")),
-            (format!("/kubepods/besteffort/pod{UID}/{ID}"), "besteffort", None),
-            (format!("/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-pod{flat}.slice/cri-containerd-{ID}.scope"), "burstable", Some("containerd")),
-            (format!("/system.slice/kubepods-burstable-pod{flat}.slice:cri-containerd:{ID}"), "", None),
+            (
+                format!(
+                    "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{flat}.slice/cri-containerd-{ID}.scope"
+                ),
+                "burstable",
+                Some("containerd"),
+            ),
+            (
+                format!("/kubepods.slice/kubepods-pod{flat}.slice/crio-{ID}.scope"),
+                "guaranteed",
+                Some("crio"),
+            ),
+            (
+                format!("/kubepods/besteffort/pod{UID}/{ID}"),
+                "besteffort",
+                None,
+            ),
+            (
+                format!(
+                    "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-pod{flat}.slice/cri-containerd-{ID}.scope"
+                ),
+                "burstable",
+                Some("containerd"),
+            ),
+            (
+                format!("/system.slice/kubepods-burstable-pod{flat}.slice:cri-containerd:{ID}"),
+                "",
+                None,
+            ),
         ];
         for (path, qos, runtime) in cases {
             let identity = identify(&path);
@@ -166,7 +199,10 @@ mod tests {
         let identity = identify(&format!("/kubepods/burstable/pod{hash}"));
         assert_eq!(identity.pod_uid.as_deref(), Some(hash));
         let kubelet = identify("/system.slice/kubelet.service");
-        assert_eq!((kubelet.kind, kubelet.unit.as_deref()), ("service", Some("kubelet.service")));
+        assert_eq!(
+            (kubelet.kind, kubelet.unit.as_deref()),
+            ("service", Some("kubelet.service"))
+        );
         assert_eq!(identify("/").kind, "root");
         assert_eq!(identify("/user.slice").kind, "slice");
         assert_eq!(identify("/kubepods/podnot-a-uid").kind, "other");
@@ -174,7 +210,10 @@ mod tests {
 
     #[test]
     fn a_process_is_in_one_of_many_groups() {
-        assert_eq!(cgroup_of_process("0::/system.slice/a.service\n"), Some("/system.slice/a.service"));
+        assert_eq!(
+            cgroup_of_process("0::/system.slice/a.service\n"),
+            Some("/system.slice/a.service")
+        );
         let hybrid = "4:memory:/kubepods/x\n3:cpu,cpuacct:/y\n0::/\n";
         assert_eq!(cgroup_of_process(hybrid), Some("/kubepods/x"));
         assert_eq!(cgroup_of_process("1:name=systemd:/z\n"), Some("/z"));

@@ -24,7 +24,10 @@ pub static TABLE: Table = Table {
         float("nice_ratio", "programs of low priority"),
         float("system_ratio", "kernel"),
         float("idle_ratio", "nothing to do"),
-        float("iowait_ratio", "nothing to do while a task of this CPU waits for I/O"),
+        float(
+            "iowait_ratio",
+            "nothing to do while a task of this CPU waits for I/O",
+        ),
         float("irq_ratio", "hard interrupts"),
         float("softirq_ratio", "soft interrupts"),
         float("steal_ratio", "withheld by the hypervisor"),
@@ -64,7 +67,11 @@ impl Decode for Cpu {
         for (number, line) in input.lines() {
             let Some((cpu, times)) = parse(&line) else {
                 if line.starts_with("cpu") {
-                    damages.add(input, Some(number), format!("not a line of CPU times: `{line}`"));
+                    damages.add(
+                        input,
+                        Some(number),
+                        format!("not a line of CPU times: `{line}`"),
+                    );
                 }
                 continue;
             };
@@ -77,18 +84,33 @@ impl Decode for Cpu {
 
     fn finish(self: Box<Self>, node: &Node, rows: &mut Rows) {
         for (cpu, times) in self.cpus {
-            let whole = (0..WHOLE).map(|n| times.delta(n).or((n >= 7).then_some(0))).sum::<Option<u64>>();
+            let whole = (0..WHOLE)
+                .map(|n| times.delta(n).or((n >= 7).then_some(0)))
+                .sum::<Option<u64>>();
             let share = |place: usize| ratio(times.delta(place), whole);
-            let busy = share(3).zip(share(4)).map(|(idle, iowait)| 1.0 - idle - iowait);
+            let busy = share(3)
+                .zip(share(4))
+                .map(|(idle, iowait)| 1.0 - idle - iowait);
             let mut row = rows.add(&times.entry, times.line);
-            row.set("cpu", cpu.map_or_else(|| "all".to_owned(), |n| n.to_string()))
-                .set("busy_ratio", busy)
-                .set("window_us", times.window_us());
+            row.set(
+                "cpu",
+                cpu.map_or_else(|| "all".to_owned(), |n| n.to_string()),
+            )
+            .set("busy_ratio", busy)
+            .set("window_us", times.window_us());
             for (place, name) in RATIOS.iter().enumerate() {
                 row.set(name, share(place));
             }
-            for (place, name) in [(0, "user_us"), (2, "system_us"), (3, "idle_us"), (7, "steal_us")] {
-                row.set(name, times.first(place).map(|ticks| node.ticks_to_us(ticks)));
+            for (place, name) in [
+                (0, "user_us"),
+                (2, "system_us"),
+                (3, "idle_us"),
+                (7, "steal_us"),
+            ] {
+                row.set(
+                    name,
+                    times.first(place).map(|ticks| node.ticks_to_us(ticks)),
+                );
             }
         }
     }
@@ -98,10 +120,19 @@ impl Decode for Cpu {
 pub(crate) fn parse(line: &str) -> Option<(Option<u32>, Vec<u64>)> {
     let rest = line.strip_prefix("cpu")?;
     let (name, times) = rest.split_once(' ')?;
-    let cpu = if name.is_empty() { None } else { Some(name.parse().ok()?) };
-    let times: Option<Vec<u64>> = times.split_ascii_whitespace().map(|t| t.parse().ok()).collect();
+    let cpu = if name.is_empty() {
+        None
+    } else {
+        Some(name.parse().ok()?)
+    };
+    let times: Option<Vec<u64>> = times
+        .split_ascii_whitespace()
+        .map(|t| t.parse().ok())
+        .collect();
     // 2.6 kernels had seven kinds, none ever had fewer than four.
-    times.filter(|times| times.len() >= 4).map(|times| (cpu, times))
+    times
+        .filter(|times| times.len() >= 4)
+        .map(|times| (cpu, times))
 }
 
 #[cfg(test)]
@@ -113,11 +144,24 @@ mod tests {
         let (rows, damages) = run(
             "cpu",
             &[
-                ("root/proc/stat", b"cpu  100 0 50 1000 10 0 0 0 0 0\ncpu0 100 0 50 1000 10 0 0 0 0 0\nintr 5\n"),
-                ("window/10/proc/stat", b"cpu  400 0 150 1500 60 0 0 50 0 0\ncpu0 400 0 150 1500 60 0 0 50 0 0\n"),
+                (
+                    "root/proc/stat",
+                    b"cpu  100 0 50 1000 10 0 0 0 0 0\ncpu0 100 0 50 1000 10 0 0 0 0 0\nintr 5\n",
+                ),
+                (
+                    "window/10/proc/stat",
+                    b"cpu  400 0 150 1500 60 0 0 50 0 0\ncpu0 400 0 150 1500 60 0 0 50 0 0\n",
+                ),
             ],
         );
-        let columns = ["cpu", "busy_ratio", "user_ratio", "steal_ratio", "window_us", "user_us"];
+        let columns = [
+            "cpu",
+            "busy_ratio",
+            "user_ratio",
+            "steal_ratio",
+            "window_us",
+            "user_us",
+        ];
         assert_eq!(
             csv(&rows, &columns),
             "all,0.4500,0.3000,0.0500,10000000,1000000\n0,0.4500,0.3000,0.0500,10000000,1000000\n"
@@ -127,7 +171,13 @@ mod tests {
 
     #[test]
     fn one_reading_has_no_shares_and_nonsense_is_damage() {
-        let (rows, damages) = run("cpu", &[("root/proc/stat", b"cpu  1 0 2 3 0 0 0 0 0 0\ncpux 1\ncpu1 1 a\n")]);
+        let (rows, damages) = run(
+            "cpu",
+            &[(
+                "root/proc/stat",
+                b"cpu  1 0 2 3 0 0 0 0 0 0\ncpux 1\ncpu1 1 a\n",
+            )],
+        );
         assert_eq!(csv(&rows, &["cpu", "busy_ratio", "steal_us"]), "all,,0\n");
         assert_eq!(damages.list.len(), 2);
     }

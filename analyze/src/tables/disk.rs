@@ -22,13 +22,22 @@ pub static TABLE: Table = Table {
         text("device", "name in /dev"),
         int("major", "device number"),
         int("minor", "device number"),
-        bool("is_partition", "part of another device; null where sysfs does not tell"),
+        bool(
+            "is_partition",
+            "part of another device; null where sysfs does not tell",
+        ),
         float("reads_per_second", "finished"),
         float("writes_per_second", "finished"),
         float("read_bytes_per_second", ""),
         float("write_bytes_per_second", ""),
-        float("await_us", "mean time of a finished read or write, queueing included"),
-        float("util_ratio", "share of the window with at least one request in flight"),
+        float(
+            "await_us",
+            "mean time of a finished read or write, queueing included",
+        ),
+        float(
+            "util_ratio",
+            "share of the window with at least one request in flight",
+        ),
         float("queue_length", "mean number of requests in flight"),
         int("in_flight_count", "requests in flight at the last reading"),
         int("window_us", "time between the readings"),
@@ -37,7 +46,10 @@ pub static TABLE: Table = Table {
         text("scheduler", "the I/O scheduler in use"),
         text("model", "as the device calls itself"),
         bool("read_only", "the device refuses writes"),
-        text("state", "of the SCSI or NVMe device; `running` or `live` when well"),
+        text(
+            "state",
+            "of the SCSI or NVMe device; `running` or `live` when well",
+        ),
     ],
     reads: &[
         "/proc/diskstats",
@@ -73,14 +85,19 @@ impl Decode for Disk {
         }
         for (number, line) in input.lines() {
             let Some((major, minor, name, values)) = parse(&line) else {
-                damages.add(input, Some(number), format!("not a line of diskstats: `{line}`"));
+                damages.add(
+                    input,
+                    Some(number),
+                    format!("not a line of diskstats: `{line}`"),
+                );
                 continue;
             };
             match self.devices.get_mut(name) {
                 Some((_, _, counters)) => counters.update(input, values),
                 None => {
                     let counters = Counters::new(input, Some(number), values);
-                    self.devices.insert(name.to_owned(), (major, minor, counters));
+                    self.devices
+                        .insert(name.to_owned(), (major, minor, counters));
                 }
             }
         }
@@ -89,27 +106,53 @@ impl Decode for Disk {
     fn finish(self: Box<Self>, _: &Node, rows: &mut Rows) {
         let sysfs_is_there = !self.facts.is_empty();
         for (device, (major, minor, io)) in self.devices {
-            let fact = |name: &str| self.facts.get(&(device.clone(), name.to_owned())).map(String::as_str);
-            let finished = io.delta(0).zip(io.delta(4)).map(|(r, w)| r + w).filter(|n| *n > 0);
+            let fact = |name: &str| {
+                self.facts
+                    .get(&(device.clone(), name.to_owned()))
+                    .map(String::as_str)
+            };
+            let finished = io
+                .delta(0)
+                .zip(io.delta(4))
+                .map(|(r, w)| r + w)
+                .filter(|n| *n > 0);
             let waited_ms = io.delta(3).zip(io.delta(7)).map(|(r, w)| r + w);
             let window_ms = io.window_us().map(|us| us as f64 / 1000.0);
-            let share = |place| io.delta(place).zip(window_ms).map(|(ms, window)| ms as f64 / window);
-            let bytes = |place| io.per_second(place).map(|sectors| sectors * SECTOR_BYTES as f64);
+            let share = |place| {
+                io.delta(place)
+                    .zip(window_ms)
+                    .map(|(ms, window)| ms as f64 / window)
+            };
+            let bytes = |place| {
+                io.per_second(place)
+                    .map(|sectors| sectors * SECTOR_BYTES as f64)
+            };
             rows.add(&io.entry, io.line)
                 .set("device", device.as_str())
                 .set("major", major)
                 .set("minor", minor)
-                .set("is_partition", sysfs_is_there.then(|| fact("size").is_none()))
+                .set(
+                    "is_partition",
+                    sysfs_is_there.then(|| fact("size").is_none()),
+                )
                 .set("reads_per_second", io.per_second(0))
                 .set("writes_per_second", io.per_second(4))
                 .set("read_bytes_per_second", bytes(2))
                 .set("write_bytes_per_second", bytes(6))
-                .set("await_us", waited_ms.zip(finished).map(|(ms, n)| ms as f64 * 1000.0 / n as f64))
+                .set(
+                    "await_us",
+                    waited_ms
+                        .zip(finished)
+                        .map(|(ms, n)| ms as f64 * 1000.0 / n as f64),
+                )
                 .set("util_ratio", share(9).map(|ratio| ratio.min(1.0)))
                 .set("queue_length", share(10))
                 .set("in_flight_count", io.last(8))
                 .set("window_us", io.window_us())
-                .set("size_bytes", fact("size").and_then(|s| s.parse::<u64>().ok()?.checked_mul(SECTOR_BYTES)))
+                .set(
+                    "size_bytes",
+                    fact("size").and_then(|s| s.parse::<u64>().ok()?.checked_mul(SECTOR_BYTES)),
+                )
                 .set("rotational", fact("rotational").map(|v| v == "1"))
                 .set("scheduler", fact("scheduler").map(in_brackets))
                 .set("model", fact("model"))
@@ -122,14 +165,22 @@ impl Decode for Disk {
 /// Device number, name and counters of a line.
 pub(crate) fn parse(line: &str) -> Option<(u32, u32, &str, Vec<u64>)> {
     let mut words = line.split_ascii_whitespace();
-    let (major, minor, name) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?, words.next()?);
+    let (major, minor, name) = (
+        words.next()?.parse().ok()?,
+        words.next()?.parse().ok()?,
+        words.next()?,
+    );
     let values: Option<Vec<u64>> = words.map(|word| word.parse().ok()).collect();
-    values.filter(|values| values.len() >= 11).map(|values| (major, minor, name, values))
+    values
+        .filter(|values| values.len() >= 11)
+        .map(|values| (major, minor, name, values))
 }
 
 /// The choice in `none [mq-deadline] kyber`.
 fn in_brackets(text: &str) -> &str {
-    let inside = text.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
+    let inside = text
+        .split_once('[')
+        .and_then(|(_, rest)| rest.split_once(']'));
     inside.map_or(text, |(choice, _)| choice)
 }
 
@@ -148,7 +199,17 @@ mod tests {
                 ("window/10/proc/diskstats", b"   8       0 sda 20 0 20560 505 30 0 160 510 3 9100 15015 0 0 0 0\n"),
             ],
         );
-        let columns = ["device", "is_partition", "reads_per_second", "read_bytes_per_second", "await_us", "util_ratio", "in_flight_count", "size_bytes", "scheduler"];
+        let columns = [
+            "device",
+            "is_partition",
+            "reads_per_second",
+            "read_bytes_per_second",
+            "await_us",
+            "util_ratio",
+            "in_flight_count",
+            "size_bytes",
+            "scheduler",
+        ];
         assert_eq!(
             csv(&rows, &columns),
             "sda,false,1.0000,1048576.0000,50000.0000,0.9000,3,1048576,mq-deadline\nsda1,true,,,,,0,,\n"

@@ -21,11 +21,17 @@ pub static TABLE: Table = Table {
         int("free_bytes", "for root"),
         int("available_bytes", "for everybody"),
         float("used_ratio", "used / (used + available), as df shows it"),
-        int("inodes_count", "null where the file system makes inodes as needed"),
+        int(
+            "inodes_count",
+            "null where the file system makes inodes as needed",
+        ),
         int("inodes_free_count", ""),
         float("inodes_used_ratio", ""),
         bool("read_only", ""),
-        bool("first_mount", "the first mount of its device: counts space once"),
+        bool(
+            "first_mount",
+            "the first mount of its device: counts space once",
+        ),
         text("outcome", "what became of the question"),
         text("reason", "why it was not asked, or failed"),
         int("took_us", "how long the answer took"),
@@ -70,13 +76,21 @@ impl Decode for FileSystem {
         let mut devices = BTreeSet::new();
         for (entry, line, answer) in self.answers {
             let bytes = |blocks: Option<u64>| blocks?.checked_mul(answer.block_size_bytes?);
-            let (size, free, available) =
-                (bytes(answer.blocks), bytes(answer.blocks_free), bytes(answer.blocks_available));
+            let (size, free, available) = (
+                bytes(answer.blocks),
+                bytes(answer.blocks_free),
+                bytes(answer.blocks_available),
+            );
             let used = size.zip(free).map(|(size, free)| size.saturating_sub(free));
-            let used_ratio = used.zip(available).filter(|(u, a)| u + a > 0).map(|(u, a)| u as f64 / (u + a) as f64);
+            let used_ratio = used
+                .zip(available)
+                .filter(|(u, a)| u + a > 0)
+                .map(|(u, a)| u as f64 / (u + a) as f64);
             let inodes = answer.files.filter(|count| *count > 0);
             let inodes_free = inodes.and(answer.files_free);
-            let inodes_used = inodes.zip(inodes_free).map(|(all, free)| all.saturating_sub(free) as f64 / all as f64);
+            let inodes_used = inodes
+                .zip(inodes_free)
+                .map(|(all, free)| all.saturating_sub(free) as f64 / all as f64);
             // A device that is mounted often is counted once; memory has no device.
             let first = !answer.device.starts_with('/') || devices.insert(answer.device.clone());
             rows.add(&entry, Some(line))
@@ -106,7 +120,9 @@ pub(crate) fn unescape(path: &str) -> String {
     while let Some(place) = rest.find('\\') {
         let (before, after) = rest.split_at(place);
         text.push_str(before);
-        let code = after.get(1..4).and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        let code = after
+            .get(1..4)
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
         match code {
             Some(code) if code.is_ascii() => {
                 text.push(char::from(code));
@@ -137,7 +153,14 @@ mod tests {
 {bad
 "#)],
         );
-        let columns = ["mount_point", "used_ratio", "inodes_used_ratio", "read_only", "outcome", "reason"];
+        let columns = [
+            "mount_point",
+            "used_ratio",
+            "inodes_used_ratio",
+            "read_only",
+            "outcome",
+            "reason",
+        ];
         assert_eq!(
             csv(&rows, &columns),
             "/var lib,0.9474,0.9000,false,complete,\n/b,0.0000,,true,complete,\n/n,,,,skipped,may hang\n"

@@ -22,7 +22,10 @@ pub static TABLE: Table = Table {
         text("source", "device, server or name"),
         text("super_options", "of the file system"),
         bool("read_only", "by the mount's or the file system's options"),
-        bool("is_network", "a server or a program answers for it: a read may hang"),
+        bool(
+            "is_network",
+            "a server or a program answers for it: a read may hang",
+        ),
     ],
     reads: &["/proc/1/mountinfo", "/proc/self/mountinfo"],
     decoder: || Box::new(Mount::default()),
@@ -30,8 +33,20 @@ pub static TABLE: Table = Table {
 
 /// File systems behind which stands somebody else. FUSE types begin with `fuse`.
 const NETWORK: [&str; 14] = [
-    "nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "9p", "glusterfs", "lustre", "gpfs", "afs",
-    "beegfs", "ocfs2", "gfs2",
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "ceph",
+    "9p",
+    "glusterfs",
+    "lustre",
+    "gpfs",
+    "afs",
+    "beegfs",
+    "ocfs2",
+    "gfs2",
 ];
 
 #[derive(Default)]
@@ -46,16 +61,23 @@ impl Decode for Mount {
         }
         for (number, line) in input.lines() {
             if fields(&line).is_some() {
-                self.lines.push((input.entry.to_owned(), number, line.into_owned()));
+                self.lines
+                    .push((input.entry.to_owned(), number, line.into_owned()));
             } else {
-                damages.add(input, Some(number), format!("not a line of mountinfo: `{line}`"));
+                damages.add(
+                    input,
+                    Some(number),
+                    format!("not a line of mountinfo: `{line}`"),
+                );
             }
         }
     }
 
     fn finish(self: Box<Self>, _: &Node, rows: &mut Rows) {
         for (entry, number, line) in &self.lines {
-            let Some((front, back)) = fields(line) else { continue };
+            let Some((front, back)) = fields(line) else {
+                continue;
+            };
             let [id, parent, device, root, point, options] = front;
             let [kind, source, super_options] = back;
             let is_ro = |options: &str| options.split(',').any(|option| option == "ro");
@@ -70,7 +92,10 @@ impl Decode for Mount {
                 .set("source", unescape(source))
                 .set("super_options", super_options)
                 .set("read_only", is_ro(options) || is_ro(super_options))
-                .set("is_network", kind.starts_with("fuse") && kind != "fusectl" || NETWORK.contains(&kind));
+                .set(
+                    "is_network",
+                    kind.starts_with("fuse") && kind != "fusectl" || NETWORK.contains(&kind),
+                );
         }
     }
 }
@@ -79,9 +104,19 @@ impl Decode for Mount {
 fn fields(line: &str) -> Option<([&str; 6], [&str; 3])> {
     let (front, back) = line.split_once(" - ")?;
     let mut front = front.split(' ');
-    let front = [front.next()?, front.next()?, front.next()?, front.next()?, front.next()?, front.next()?];
+    let front = [
+        front.next()?,
+        front.next()?,
+        front.next()?,
+        front.next()?,
+        front.next()?,
+        front.next()?,
+    ];
     let mut back = back.splitn(3, ' ');
-    Some((front, [back.next()?, back.next()?, back.next().unwrap_or_default()]))
+    Some((
+        front,
+        [back.next()?, back.next()?, back.next().unwrap_or_default()],
+    ))
 }
 
 #[cfg(test)]
@@ -95,7 +130,10 @@ mod tests {
             &[("root/proc/1/mountinfo", b"36 35 98:0 / / rw,noatime master:1 - ext4 /dev/root ro,errors=continue\n37 36 0:40 / /data\\040x rw - nfs4 srv:/x rw\n38 36 0:41 / /f rw - fuse.juicefs j rw\nbad\n")],
         );
         let columns = ["mount_point", "filesystem_type", "read_only", "is_network"];
-        assert_eq!(csv(&rows, &columns), "/,ext4,true,false\n/data x,nfs4,false,true\n/f,fuse.juicefs,false,true\n");
+        assert_eq!(
+            csv(&rows, &columns),
+            "/,ext4,true,false\n/data x,nfs4,false,true\n/f,fuse.juicefs,false,true\n"
+        );
         assert_eq!(damages.list.len(), 1);
     }
 }

@@ -27,7 +27,9 @@ struct VmStat {
 impl Decode for VmStat {
     fn entry(&mut self, input: &Input<'_>, _: &Node, damages: &mut Damages) {
         for (number, line) in input.lines() {
-            let parsed = line.split_once(' ').and_then(|(name, v)| Some((name, v.trim().parse().ok()?)));
+            let parsed = line
+                .split_once(' ')
+                .and_then(|(name, v)| Some((name, v.trim().parse().ok()?)));
             let Some((name, value)) = parsed else {
                 damages.add(input, Some(number), format!("not `name value`: `{line}`"));
                 continue;
@@ -66,7 +68,10 @@ mod tests {
                 ("window/10/proc/vmstat", b"oom_kill 5\nnr_dirty 4\nnew 1\n"),
             ],
         );
-        assert_eq!(csv(&rows, &["name", "value", "delta"]), "new,1,\nnr_dirty,9,\noom_kill,3,2\n");
+        assert_eq!(
+            csv(&rows, &["name", "value", "delta"]),
+            "new,1,\nnr_dirty,9,\noom_kill,3,2\n"
+        );
         assert_eq!(damages.list.len(), 1);
     }
 }

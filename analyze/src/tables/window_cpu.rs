@@ -53,15 +53,24 @@ impl Decode for WindowCpu {
         }
         if let Some(times) = interval {
             let (entry, reading) = (input.entry.to_owned(), input.reading);
-            self.intervals.push(Interval { entry, reading, times, running, blocked });
+            self.intervals.push(Interval {
+                entry,
+                reading,
+                times,
+                running,
+                blocked,
+            });
         }
     }
 
     fn finish(self: Box<Self>, _: &Node, rows: &mut Rows) {
         for interval in self.intervals {
             let times = &interval.times;
-            let whole = (0..8).map(|n| times.delta(n).or((n >= 7).then_some(0))).sum::<Option<u64>>();
-            let share = |places: &[usize]| ratio(places.iter().map(|n| times.delta(*n)).sum(), whole);
+            let whole = (0..8)
+                .map(|n| times.delta(n).or((n >= 7).then_some(0)))
+                .sum::<Option<u64>>();
+            let share =
+                |places: &[usize]| ratio(places.iter().map(|n| times.delta(*n)).sum(), whole);
             rows.add(&interval.entry, Some(1))
                 .set("reading", interval.reading)
                 .set("ts_us", times.end_us)
@@ -86,12 +95,29 @@ mod tests {
         let (rows, _) = run(
             "window_cpu",
             &[
-                ("root/proc/stat", b"cpu  0 0 0 0 0 0 0 0\nprocs_running 1\nprocs_blocked 0\n"),
-                ("window/1/proc/stat", b"cpu  50 0 25 25 0 0 0 0\nprocs_running 9\nprocs_blocked 2\n"),
-                ("window/2/proc/stat", b"cpu  50 0 25 125 0 0 0 0\nprocs_running 1\nprocs_blocked 0\n"),
+                (
+                    "root/proc/stat",
+                    b"cpu  0 0 0 0 0 0 0 0\nprocs_running 1\nprocs_blocked 0\n",
+                ),
+                (
+                    "window/1/proc/stat",
+                    b"cpu  50 0 25 25 0 0 0 0\nprocs_running 9\nprocs_blocked 2\n",
+                ),
+                (
+                    "window/2/proc/stat",
+                    b"cpu  50 0 25 125 0 0 0 0\nprocs_running 1\nprocs_blocked 0\n",
+                ),
             ],
         );
-        let columns = ["reading", "busy_ratio", "system_ratio", "procs_running_count"];
-        assert_eq!(csv(&rows, &columns), "1,0.7500,0.2500,9\n2,0.0000,0.0000,1\n");
+        let columns = [
+            "reading",
+            "busy_ratio",
+            "system_ratio",
+            "procs_running_count",
+        ];
+        assert_eq!(
+            csv(&rows, &columns),
+            "1,0.7500,0.2500,9\n2,0.0000,0.0000,1\n"
+        );
     }
 }

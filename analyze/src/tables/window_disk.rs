@@ -17,7 +17,10 @@ pub static TABLE: Table = Table {
         text("device", "name in /dev"),
         float("read_bytes_per_second", ""),
         float("write_bytes_per_second", ""),
-        float("util_ratio", "share of the interval with a request in flight"),
+        float(
+            "util_ratio",
+            "share of the interval with a request in flight",
+        ),
         float("await_us", "mean time of a finished read or write"),
     ],
     reads: &["/proc/diskstats"],
@@ -33,21 +36,33 @@ struct WindowDisk {
 impl Decode for WindowDisk {
     fn entry(&mut self, input: &Input<'_>, _: &Node, _: &mut Damages) {
         for (number, line) in input.lines() {
-            let Some((_, _, name, values)) = parse(&line) else { continue };
+            let Some((_, _, name, values)) = parse(&line) else {
+                continue;
+            };
             let series = self.series.entry(name.to_owned()).or_default();
             if let Some(interval) = series.push(input, values) {
                 let (entry, reading) = (input.entry.to_owned(), input.reading);
-                self.intervals.push((entry, number, reading, name.to_owned(), interval));
+                self.intervals
+                    .push((entry, number, reading, name.to_owned(), interval));
             }
         }
     }
 
     fn finish(self: Box<Self>, _: &Node, rows: &mut Rows) {
         for (entry, line, reading, device, io) in self.intervals {
-            let finished = io.delta(0).zip(io.delta(4)).map(|(r, w)| r + w).filter(|n| *n > 0);
+            let finished = io
+                .delta(0)
+                .zip(io.delta(4))
+                .map(|(r, w)| r + w)
+                .filter(|n| *n > 0);
             let waited_ms = io.delta(3).zip(io.delta(7)).map(|(r, w)| r + w);
-            let busy = io.delta(9).map(|ms| (ms as f64 * 1000.0 / io.interval_us as f64).min(1.0));
-            let bytes = |place| io.per_second(place).map(|sectors| sectors * SECTOR_BYTES as f64);
+            let busy = io
+                .delta(9)
+                .map(|ms| (ms as f64 * 1000.0 / io.interval_us as f64).min(1.0));
+            let bytes = |place| {
+                io.per_second(place)
+                    .map(|sectors| sectors * SECTOR_BYTES as f64)
+            };
             rows.add(&entry, Some(line))
                 .set("reading", reading)
                 .set("ts_us", io.end_us)
@@ -56,7 +71,12 @@ impl Decode for WindowDisk {
                 .set("read_bytes_per_second", bytes(2))
                 .set("write_bytes_per_second", bytes(6))
                 .set("util_ratio", busy)
-                .set("await_us", waited_ms.zip(finished).map(|(ms, n)| ms as f64 * 1000.0 / n as f64));
+                .set(
+                    "await_us",
+                    waited_ms
+                        .zip(finished)
+                        .map(|(ms, n)| ms as f64 * 1000.0 / n as f64),
+                );
         }
     }
 }
@@ -71,7 +91,10 @@ mod tests {
             "window_disk",
             &[
                 ("root/proc/diskstats", b"8 0 sda 0 0 0 0 0 0 0 0 0 0 0\n"),
-                ("window/1/proc/diskstats", b"8 0 sda 2 0 2048 10 0 0 0 0 0 500 10\n"),
+                (
+                    "window/1/proc/diskstats",
+                    b"8 0 sda 2 0 2048 10 0 0 0 0 0 500 10\n",
+                ),
             ],
         );
         let columns = ["device", "read_bytes_per_second", "util_ratio", "await_us"];

@@ -41,10 +41,22 @@ impl Decode for WindowMemory {
     fn entry(&mut self, input: &Input<'_>, _: &Node, _: &mut Damages) {
         let mut values = Vec::new();
         for (_, line) in input.lines() {
-            let Some((name, value)) = parse(&line) else { continue };
-            values.extend(COLUMNS.iter().find(|(n, _)| *n == name).map(|(_, column)| (*column, value)));
+            let Some((name, value)) = parse(&line) else {
+                continue;
+            };
+            values.extend(
+                COLUMNS
+                    .iter()
+                    .find(|(n, _)| *n == name)
+                    .map(|(_, column)| (*column, value)),
+            );
         }
-        self.readings.push((input.entry.to_owned(), input.reading, input.started_us(), values));
+        self.readings.push((
+            input.entry.to_owned(),
+            input.reading,
+            input.started_us(),
+            values,
+        ));
     }
 
     fn finish(self: Box<Self>, _: &Node, rows: &mut Rows) {
@@ -66,8 +78,14 @@ mod tests {
     fn one_row_per_reading() {
         let (rows, _) = run(
             "window_memory",
-            &[("root/proc/meminfo", b"MemFree: 1 kB\n"), ("window/1/proc/meminfo", b"MemFree: 2 kB\n")],
+            &[
+                ("root/proc/meminfo", b"MemFree: 1 kB\n"),
+                ("window/1/proc/meminfo", b"MemFree: 2 kB\n"),
+            ],
         );
-        assert_eq!(csv(&rows, &["reading", "free_bytes", "dirty_bytes"]), "0,1024,\n1,2048,\n");
+        assert_eq!(
+            csv(&rows, &["reading", "free_bytes", "dirty_bytes"]),
+            "0,1024,\n1,2048,\n"
+        );
     }
 }

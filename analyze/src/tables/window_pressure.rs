@@ -31,10 +31,17 @@ struct WindowPressure {
 
 impl Decode for WindowPressure {
     fn entry(&mut self, input: &Input<'_>, _: &Node, _: &mut Damages) {
-        let Some(resource) = input.part(2).map(str::to_owned) else { return };
+        let Some(resource) = input.part(2).map(str::to_owned) else {
+            return;
+        };
         for (number, line) in input.lines() {
-            let Some((kind, averages, total_us)) = parse(&line) else { continue };
-            let series = self.series.entry((resource.clone(), kind.to_owned())).or_default();
+            let Some((kind, averages, total_us)) = parse(&line) else {
+                continue;
+            };
+            let series = self
+                .series
+                .entry((resource.clone(), kind.to_owned()))
+                .or_default();
             if let Some(interval) = series.push(input, vec![total_us]) {
                 let [avg10, ..] = averages;
                 self.intervals.push((
@@ -52,7 +59,9 @@ impl Decode for WindowPressure {
 
     fn finish(self: Box<Self>, _: &Node, rows: &mut Rows) {
         for (entry, line, reading, resource, kind, avg10, interval) in self.intervals {
-            let stalled = interval.delta(0).map(|us| us as f64 / interval.interval_us as f64);
+            let stalled = interval
+                .delta(0)
+                .map(|us| us as f64 / interval.interval_us as f64);
             rows.add(&entry, Some(line))
                 .set("reading", reading)
                 .set("ts_us", interval.end_us)
@@ -75,8 +84,14 @@ mod tests {
         let (a, b) = (line(0), line(250_000));
         let (rows, _) = run(
             "window_pressure",
-            &[("root/proc/pressure/io", a.as_bytes()), ("window/1/proc/pressure/io", b.as_bytes())],
+            &[
+                ("root/proc/pressure/io", a.as_bytes()),
+                ("window/1/proc/pressure/io", b.as_bytes()),
+            ],
         );
-        assert_eq!(csv(&rows, &["reading", "resource", "kind", "stall_ratio"]), "1,io,some,0.2500\n");
+        assert_eq!(
+            csv(&rows, &["reading", "resource", "kind", "stall_ratio"]),
+            "1,io,some,0.2500\n"
+        );
     }
 }
