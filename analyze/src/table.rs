@@ -11,6 +11,7 @@ pub mod counter;
 pub mod frame;
 pub mod identity;
 pub mod load;
+pub mod netns;
 pub mod pattern;
 pub mod rows;
 

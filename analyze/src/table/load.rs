@@ -65,6 +65,8 @@ struct Loading {
     node: Node,
     router: Router,
     decoders: Vec<(&'static Table, Box<dyn Decode>)>,
+    /// Per table, whether it was fed: a table that was and has no rows is empty, not missing.
+    fed: Vec<bool>,
     /// Per table, the most telling outcome among reads that gave nothing.
     misses: Vec<Option<EntryRecord>>,
     damages: Damages,
@@ -83,6 +85,7 @@ impl Loading {
         Self {
             node: Node { capture: None },
             router,
+            fed: vec![false; decoders.len()],
             misses: vec![None; decoders.len()],
             decoders,
             damages: Damages::default(),
@@ -129,6 +132,9 @@ impl Loading {
             if let Some((_, decoder)) = self.decoders.get_mut(number) {
                 decoder.entry(&input, &self.node, &mut self.damages);
             }
+            if let Some(fed) = self.fed.get_mut(number) {
+                *fed = true;
+            }
         }
         if let Some(record) = record {
             self.feed_record(record);
@@ -161,10 +167,11 @@ impl Loading {
         let mut store = Store::new();
         let mut abouts = BTreeMap::new();
         let mut missing = BTreeMap::new();
-        for ((table, decoder), miss) in self.decoders.into_iter().zip(self.misses) {
+        let captured = self.fed.into_iter().zip(self.misses);
+        for ((table, decoder), (fed, miss)) in self.decoders.into_iter().zip(captured) {
             let mut rows = Rows::new(table.columns);
             decoder.finish(&self.node, &mut rows);
-            if rows.is_empty() {
+            if rows.is_empty() && !fed {
                 missing.insert(table.name, why_missing(table.reads, miss.as_ref()));
             }
             abouts.insert(table.name, table.about);
