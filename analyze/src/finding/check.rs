@@ -40,6 +40,11 @@ pub fn check(finding: &Finding) -> Vec<String> {
             );
         }
     }
+    for name in finding.params.keys() {
+        if !finding.query.contains(&format!("params.{name}")) {
+            at(line, format!("the threshold `{name}` is not used: write `params.{name}`"));
+        }
+    }
     let kind = |column: &str| column_kind(&named, column);
     if let Some(reason) = query::text_compared_with_number(&finding.query, &kind) {
         at(line, reason);
@@ -176,6 +181,16 @@ mod tests {
                 "pressure.stall_ratio\"]",
                 "pressure.stall\"]",
                 "f.md:1: table `pressure` has no column `stall`",
+            ),
+            (
+                "stall_ratio = 0.2",
+                "stal_ratio = 0.2",
+                "the threshold `stal_ratio` is not used",
+            ),
+            (
+                "SELECT pressure.scope, pressure.stall_ratio, pressure.entry",
+                "SELECT pressure.entry, pressure.scope, pressure.stall_ratio",
+                "first column of the query",
             ),
             (
                 "pressure.kind = 'full'",
