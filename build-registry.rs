@@ -5,8 +5,14 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// Writes `$OUT_DIR/<folder>.rs`: a module per file of `src/<folder>`, and `list`, a slice of
-/// references to the `item` of each, sorted by file name.
-fn register(folder: &str, list: &str, item: &str, kind: &str) -> std::io::Result<()> {
+/// references to the `item` of each, sorted by file name, both of this `visibility`.
+fn register(
+    visibility: &str,
+    folder: &str,
+    list: &str,
+    item: &str,
+    kind: &str,
+) -> std::io::Result<()> {
     let root = std::env::var("CARGO_MANIFEST_DIR").map_err(std::io::Error::other)?;
     let output = std::env::var("OUT_DIR").map_err(std::io::Error::other)?;
     let files = Path::new(&root).join("src").join(folder);
@@ -19,11 +25,15 @@ fn register(folder: &str, list: &str, item: &str, kind: &str) -> std::io::Result
     let mut code = String::new();
     for name in &names {
         let path = files.join(format!("{name}.rs"));
-        let _ = writeln!(code, "#[path = {path:?}] pub mod {name};");
+        let _ = writeln!(
+            code,
+            "#[path = \"{}\"] {visibility} mod {name};",
+            path.display()
+        );
     }
     let _ = writeln!(
         code,
-        "/// Every file of this folder.\npub static {list}: &[&{kind}] = &["
+        "/// Every file of this folder.\n{visibility} static {list}: &[&{kind}] = &["
     );
     for name in &names {
         let _ = writeln!(code, "    &{name}::{item},");

@@ -6,6 +6,12 @@ fn main() -> std::io::Result<()> {
     for folder in ["findings", "../report-templates"] {
         println!("cargo:rerun-if-changed={folder}");
     }
-    register("tables", "TABLES", "TABLE", "crate::table::Table")?;
-    register("derived", "DERIVED", "TABLE", "crate::table::Derived")
+    register("pub", "tables", "TABLES", "TABLE", "crate::table::Table")?;
+    register(
+        "pub",
+        "derived",
+        "DERIVED",
+        "TABLE",
+        "crate::table::Derived",
+    )
 }

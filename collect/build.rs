@@ -3,5 +3,11 @@
 include!("../build-registry.rs");
 
 fn main() -> std::io::Result<()> {
-    register("sources", "SOURCES", "SOURCE", "crate::source::Source")
+    register(
+        "pub(crate)",
+        "sources",
+        "SOURCES",
+        "SOURCE",
+        "crate::source::Source",
+    )
 }

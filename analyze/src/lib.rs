@@ -3,10 +3,16 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod cli;
+pub mod command;
 pub mod derived;
 pub mod evaluate;
+pub mod exit;
 pub mod finding;
+pub mod message;
 pub mod query;
 pub mod report;
+pub mod schema;
 pub mod table;
 pub mod tables;
+pub mod units;

@@ -7,12 +7,15 @@
 
 use freezeframe_bundle::{Capture, EntryRecord};
 
+pub mod counter;
 pub mod frame;
+pub mod identity;
 pub mod load;
+pub mod netns;
 pub mod pattern;
 pub mod rows;
 
-pub use load::{Damage, Loaded, Store, TableData};
+pub use load::{Damage, Loaded, Store, TableData, Tables};
 pub use rows::{Cell, Row, Rows};
 
 /// What a column holds.

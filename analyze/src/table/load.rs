@@ -39,6 +39,9 @@ pub struct TableData {
     pub missing: Option<String>,
 }
 
+/// All tables by name.
+pub type Tables = BTreeMap<&'static str, TableData>;
+
 /// A bundle in tables.
 pub struct Loaded {
     /// What the bundle says of itself.
@@ -46,7 +49,7 @@ pub struct Loaded {
     /// Damage of the file, its summary and indexes.
     pub contents: Contents,
     /// The tables by name.
-    pub tables: BTreeMap<&'static str, TableData>,
+    pub tables: Tables,
     /// What could not be parsed.
     pub damage: Damages,
 }
@@ -62,6 +65,8 @@ struct Loading {
     node: Node,
     router: Router,
     decoders: Vec<(&'static Table, Box<dyn Decode>)>,
+    /// Per table, whether it was fed: a table that was and has no rows is empty, not missing.
+    fed: Vec<bool>,
     /// Per table, the most telling outcome among reads that gave nothing.
     misses: Vec<Option<EntryRecord>>,
     damages: Damages,
@@ -80,6 +85,7 @@ impl Loading {
         Self {
             node: Node { capture: None },
             router,
+            fed: vec![false; decoders.len()],
             misses: vec![None; decoders.len()],
             decoders,
             damages: Damages::default(),
@@ -126,6 +132,9 @@ impl Loading {
             if let Some((_, decoder)) = self.decoders.get_mut(number) {
                 decoder.entry(&input, &self.node, &mut self.damages);
             }
+            if let Some(fed) = self.fed.get_mut(number) {
+                *fed = true;
+            }
         }
         if let Some(record) = record {
             self.feed_record(record);
@@ -158,10 +167,11 @@ impl Loading {
         let mut store = Store::new();
         let mut abouts = BTreeMap::new();
         let mut missing = BTreeMap::new();
-        for ((table, decoder), miss) in self.decoders.into_iter().zip(self.misses) {
+        let captured = self.fed.into_iter().zip(self.misses);
+        for ((table, decoder), (fed, miss)) in self.decoders.into_iter().zip(captured) {
             let mut rows = Rows::new(table.columns);
             decoder.finish(&self.node, &mut rows);
-            if rows.is_empty() {
+            if rows.is_empty() && !fed {
                 missing.insert(table.name, why_missing(table.reads, miss.as_ref()));
             }
             abouts.insert(table.name, table.about);
@@ -185,7 +195,7 @@ impl Loading {
             abouts.insert(table.name, table.about);
             store.insert(table.name, rows);
         }
-        let mut tables = BTreeMap::new();
+        let mut tables = Tables::new();
         for (name, rows) in store {
             let data = TableData {
                 name,

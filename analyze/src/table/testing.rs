@@ -3,7 +3,8 @@
 use freezeframe_bundle::{Capture, Clocks, EntryRecord, FormatVersion, Kind, Outcome};
 
 use super::pattern::{matches, split};
-use super::{Cell, Damages, Input, Node, Rows};
+use super::{Cell, Damages, Input, Node, Rows, Store};
+use crate::derived::DERIVED;
 use crate::tables::TABLES;
 
 /// A node with 4096-byte pages and 100 ticks per second.
@@ -58,7 +59,7 @@ pub(crate) fn run(table: &str, entries: &[(&str, &[u8])]) -> (Rows, Damages) {
             sha256: None,
             kind: Kind::File,
             cut: None,
-            redactions: Default::default(),
+            redactions: std::collections::BTreeMap::new(),
         };
         let input = Input {
             entry,
@@ -72,6 +73,26 @@ pub(crate) fn run(table: &str, entries: &[(&str, &[u8])]) -> (Rows, Damages) {
     let mut rows = Rows::new(table.columns);
     decoder.finish(&node(), &mut rows);
     (rows, damages)
+}
+
+/// Feeds entries to the tables that a derived table needs, and builds it.
+pub(crate) fn derive(table: &str, entries: &[(&str, &[u8])]) -> Rows {
+    let table = DERIVED
+        .iter()
+        .find(|t| t.name == table)
+        .expect("a derived table of this name");
+    let mut store = Store::new();
+    for need in table.needs {
+        let name = TABLES
+            .iter()
+            .find(|t| t.name == *need)
+            .expect("a plain table")
+            .name;
+        store.insert(name, run(name, entries).0);
+    }
+    let mut rows = Rows::new(table.columns);
+    (table.build)(&store, &node(), &mut rows);
+    rows
 }
 
 /// Some columns of rows as comma-separated text, one line a row, null as nothing.

@@ -128,7 +128,7 @@ fn scope_and_resource(path: &str) -> Option<(String, String)> {
     Some((scope.to_owned(), file.strip_suffix(".pressure")?.to_owned()))
 }
 
-fn parse(line: &str) -> Option<(&str, [Option<f64>; 3], u64)> {
+pub(crate) fn parse(line: &str) -> Option<(&str, [Option<f64>; 3], u64)> {
     let mut words = line.split_ascii_whitespace();
     let kind = words.next().filter(|k| matches!(*k, "some" | "full"))?;
     let mut avg = [None; 3];

@@ -1,0 +1,44 @@
+# The README's two commands are `make demo` and `make test`.
+
+CARGO ?= cargo
+DEMO  ?= dist/demo
+
+.PHONY: demo build test check static fmt bless bench deps
+
+demo: build ## freeze this machine for 10 s, explain it, name the report
+	@scripts/demo.sh $(DEMO)
+
+build: dist/collect dist/analyze ## both release binaries in dist/
+
+.PHONY: dist/collect dist/analyze
+dist/collect: ## one static file
+	@mkdir -p dist
+	$(CARGO) dist-collect
+	@cp -f target/release/collect dist/collect
+
+dist/analyze:
+	@mkdir -p dist
+	$(CARGO) build --release -p freezeframe-analyze
+	@cp -f target/release/analyze dist/analyze
+
+test: deps check static ## everything
+	$(CARGO) test --workspace
+
+check: ## formatting and lints
+	scripts/fmt.sh --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+static: dist/collect ## the collector needs nothing of the node but a kernel
+	scripts/check-static.sh dist/collect
+
+fmt:
+	scripts/fmt.sh
+
+bless: ## accept changed golden files and generated documents
+	FREEZEFRAME_BLESS=1 $(CARGO) test --workspace
+
+bench: build ## measure; see docs/benchmarks.md
+	benches/bench.sh
+
+deps: ## what the tests need beside Rust, gcc, make and git
+	scripts/deps.sh

@@ -1,0 +1,224 @@
+//! The command line. Doc comments are the help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::finding::Severity;
+
+/// Explains a frozen node: what was wrong, how sure that is, and what to do.
+///
+/// Reads a bundle made by `collect`; needs no network, no cluster and no node.
+#[derive(Debug, Parser)]
+#[command(name = "analyze", version, max_term_width = 80)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = "\
+Examples:
+  analyze node.tar.zst                   write node.html, the report
+  analyze findings node.tar.zst          what was wrong, for a terminal
+  analyze findings node.tar.zst --format markdown   ... for a ticket
+  analyze query node.tar.zst 'SELECT pid, comm, cpu_ratio FROM process
+      ORDER BY cpu_ratio DESC LIMIT 10'
+  analyze tables node.tar.zst            what there is to ask
+  analyze verify node.tar.zst            is the file whole and unaltered?
+
+Exit codes:
+  0  done
+  1  error
+  2  wrong usage
+  4  the bundle cannot be read, or is newer than this program
+  11 12 13 14 15  with --fail-on: the worst finding was
+                  info, low, medium, high, critical")]
+pub struct Cli {
+    /// What to do; a path alone means `report`.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Write the report: one HTML file that needs nothing else (the default)
+    Report(ReportArgs),
+    /// Print what was found
+    Findings(FindingsArgs),
+    /// Answer one SELECT over the tables
+    Query(QueryArgs),
+    /// List the tables and their columns; with a bundle, also their rows
+    Tables(TablesArgs),
+    /// Compare every entry with its digest
+    Verify(VerifyArgs),
+    /// Tell everything about one finding
+    Explain(ExplainArgs),
+    /// Parse, plan and test finding files
+    CheckFindings(CheckArgs),
+}
+
+/// Options of `report`.
+#[derive(Args, Debug)]
+pub struct ReportArgs {
+    /// The bundle, or `-` for standard input
+    pub bundle: PathBuf,
+    /// File to write, `-` for standard output; *.json gets the model
+    ///
+    /// By default the bundle's name with .html, in the current folder.
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+    /// The page, or the model that it renders
+    #[arg(long, value_enum)]
+    pub format: Option<ReportFormat>,
+    /// More findings
+    #[command(flatten)]
+    pub library: LibraryArgs,
+}
+
+/// Formats of `report`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// One HTML file
+    Html,
+    /// Everything that the page shows
+    Json,
+}
+
+/// Options of `findings`.
+#[derive(Args, Debug)]
+pub struct FindingsArgs {
+    /// The bundle, or `-` for standard input
+    pub bundle: PathBuf,
+    /// For a terminal, for a ticket, or for programs
+    #[arg(long, value_enum, default_value_t = FindingsFormat::Text)]
+    pub format: FindingsFormat,
+    /// Exit with 11 to 15 if a finding of this severity or worse fired
+    #[arg(long, value_name = "SEVERITY", value_parser = parse_severity)]
+    pub fail_on: Option<Severity>,
+    /// More findings
+    #[command(flatten)]
+    pub library: LibraryArgs,
+}
+
+/// Formats of `findings`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FindingsFormat {
+    /// For a terminal
+    Text,
+    /// For a ticket
+    Markdown,
+    /// Everything, for programs
+    Json,
+    /// SARIF 2.1.0
+    Sarif,
+}
+
+/// Options of `query`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  analyze query node.tar.zst 'SELECT path, throttled_ratio FROM cgroup
+      WHERE throttled_ratio > 0.25 ORDER BY throttled_ratio DESC'
+  analyze query node.tar.zst 'SELECT * FROM source_outcome' --format csv")]
+pub struct QueryArgs {
+    /// The bundle, or `-` for standard input
+    pub bundle: PathBuf,
+    /// One SELECT (or WITH ... SELECT)
+    pub sql: String,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = GridFormat::Table)]
+    pub format: GridFormat,
+}
+
+/// Formats of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GridFormat {
+    /// Aligned columns
+    Table,
+    /// Comma-separated values (RFC 4180)
+    Csv,
+    /// A JSON array of objects
+    Json,
+}
+
+/// Options of `tables`.
+#[derive(Args, Debug)]
+pub struct TablesArgs {
+    /// The bundle, or `-` for standard input; without one the schema alone
+    pub bundle: Option<PathBuf>,
+    /// How to print the list
+    #[arg(long, value_enum, default_value_t = TablesFormat::Table)]
+    pub format: TablesFormat,
+}
+
+/// Formats of `tables`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TablesFormat {
+    /// For a terminal
+    Table,
+    /// For programs
+    Json,
+    /// For documents
+    Markdown,
+}
+
+/// Options of `verify`.
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// The bundle, or `-` for standard input
+    pub bundle: PathBuf,
+}
+
+/// Options of `explain`.
+#[derive(Args, Debug)]
+pub struct ExplainArgs {
+    /// The finding's id
+    pub finding: String,
+    /// More findings
+    #[command(flatten)]
+    pub library: LibraryArgs,
+}
+
+/// Options of `check-findings`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// Folder with finding files; without one the built-in findings
+    pub folder: Option<PathBuf>,
+}
+
+/// Where findings come from besides the built-in ones.
+#[derive(Args, Clone, Debug)]
+pub struct LibraryArgs {
+    /// Folder with finding files of your own (repeatable)
+    #[arg(long = "findings", value_name = "DIR")]
+    pub folders: Vec<PathBuf>,
+}
+
+fn parse_severity(text: &str) -> Result<Severity, String> {
+    match text {
+        "info" => Ok(Severity::Info),
+        "low" => Ok(Severity::Low),
+        "medium" => Ok(Severity::Medium),
+        "high" => Ok(Severity::High),
+        "critical" => Ok(Severity::Critical),
+        _ => Err("use info, low, medium, high or critical".to_owned()),
+    }
+}
+
+/// The arguments with `report` put in where a path stands alone: `analyze node.tar.zst`.
+pub fn with_default_verb(
+    arguments: impl Iterator<Item = std::ffi::OsString>,
+) -> Vec<std::ffi::OsString> {
+    use clap::CommandFactory;
+    let mut arguments: Vec<_> = arguments.collect();
+    let Some(first) = arguments.get(1).and_then(|a| a.to_str()) else {
+        return arguments;
+    };
+    let command = Cli::command();
+    let is_verb = first == "help"
+        || command
+            .get_subcommands()
+            .any(|verb| verb.get_name() == first);
+    let is_global = matches!(first, "-h" | "--help" | "-V" | "--version");
+    if !is_verb && !is_global {
+        arguments.insert(1, "report".into());
+    }
+    arguments
+}

@@ -1,0 +1,24 @@
+//! `analyze explain`.
+
+use std::process::ExitCode;
+
+use crate::cli::ExplainArgs;
+use crate::finding::{self, explain, parse};
+
+/// Tells everything about one finding.
+pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
+    let findings = finding::library(&args.library.folders);
+    let Some(finding) = findings.iter().find(|finding| finding.id == args.finding) else {
+        let ids: Vec<&str> = findings.iter().map(|finding| finding.id.as_str()).collect();
+        let near = parse::nearest(&args.finding, &ids);
+        anyhow::bail!(
+            "there is no finding `{}`: did you mean `{near}`?",
+            args.finding
+        );
+    };
+    if let Some(problem) = &finding.problem {
+        anyhow::bail!("{problem}");
+    }
+    super::print(&explain::markdown(finding))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,254 @@
+//! Runs the plan: every source in its turn, readings of the window in between, and at the end, on
+//! time, the seal. Whatever happens in a source stays in its outcome.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use freezeframe_bundle::{Outcome, SourceRecord, Summary, Writer};
+
+use crate::output::Output;
+use crate::root::Root;
+use crate::source::Source;
+use crate::stop::Stop;
+use crate::{clock, cost};
+
+mod context;
+
+pub(crate) use context::Cx;
+
+/// How long and how much a capture may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Time between first and last reading; zero: one reading.
+    pub(crate) window: Duration,
+    /// After this the bundle is sealed as it stands.
+    pub(crate) deadline: Duration,
+    /// Size of the whole bundle.
+    pub(crate) max_bytes: u64,
+}
+
+/// Tells a person how far it is.
+pub(crate) type Progress<'a> = &'a mut dyn FnMut(&SourceRecord);
+
+/// What a finished capture leaves.
+pub(crate) struct Sealed {
+    /// Where the bytes went, not yet durable.
+    pub(crate) output: Output,
+    /// What the bundle says at its end.
+    pub(crate) summary: Summary,
+}
+
+/// State of one source during a capture.
+struct Run {
+    source: &'static Source,
+    started_us: u64,
+    took: Duration,
+    entries: u64,
+    bytes: u64,
+    reads: BTreeMap<String, u64>,
+    /// Reads that were given up before they began, and why.
+    left_out: BTreeMap<&'static str, u64>,
+    /// Names of the first degraded reads, for the outcome.
+    example: Option<String>,
+    /// What the source or its panic said.
+    verdict: Option<Outcome>,
+    began: bool,
+}
+
+impl Run {
+    fn new(source: &'static Source) -> Self {
+        Self {
+            source,
+            started_us: 0,
+            took: Duration::ZERO,
+            entries: 0,
+            bytes: 0,
+            reads: BTreeMap::new(),
+            left_out: BTreeMap::new(),
+            example: None,
+            verdict: None,
+            began: false,
+        }
+    }
+
+    fn record(&self) -> SourceRecord {
+        SourceRecord {
+            id: self.source.id.to_owned(),
+            outcome: self.outcome(),
+            started_us: self.started_us,
+            took_us: self.took.as_micros() as u64,
+            entries: self.entries,
+            bytes: self.bytes,
+            reads: self.reads.clone(),
+        }
+    }
+
+    /// The outcome of the source follows from its reads, unless it said one itself.
+    fn outcome(&self) -> Outcome {
+        if let Some(verdict) = &self.verdict {
+            return verdict.clone();
+        }
+        if !self.began {
+            return Outcome::Skipped("the capture ended before its turn".to_owned());
+        }
+        let degraded = ["denied", "timed_out", "failed", "partial"];
+        let mut reasons: Vec<String> = degraded
+            .iter()
+            .filter_map(|name| self.reads.get(*name).map(|count| format!("{count} {name}")))
+            .collect();
+        reasons.extend(
+            self.left_out
+                .iter()
+                .map(|(why, count)| format!("{count} left out: {why}")),
+        );
+        if !reasons.is_empty() {
+            let example = self
+                .example
+                .as_ref()
+                .map(|e| format!(" (first: {e})"))
+                .unwrap_or_default();
+            return Outcome::Partial(format!("{}{example}", reasons.join(", ")));
+        }
+        if self.entries == 0 {
+            return Outcome::Absent("nothing of it is on this node".to_owned());
+        }
+        Outcome::Complete
+    }
+}
+
+/// Runs the plan and seals the bundle.
+pub(crate) fn run(
+    root: &Root,
+    plan: &[&'static Source],
+    limits: Limits,
+    stop: &Stop,
+    writer: Writer<Output>,
+    progress: Progress<'_>,
+) -> anyhow::Result<Sealed> {
+    let began = Instant::now();
+    let mut runs: Vec<Run> = plan.iter().map(|source| Run::new(source)).collect();
+    let mut engine = Engine {
+        cx: Cx::new(root, limits, stop, writer, began),
+        phases: Vec::new(),
+    };
+    let ended_by = engine.run(&mut runs, limits, began, progress);
+    let Engine { cx, mut phases } = engine;
+    let (mut writer, tally, failure) = cx.into_parts();
+    if let Some(error) = failure {
+        return Err(error).context("cannot write the bundle");
+    }
+    phases.push(("total".to_owned(), began.elapsed().as_micros() as u64));
+    writer.end_batch().context("cannot write the bundle")?;
+    let mut cost = cost::measure(began.elapsed(), tally, phases);
+    cost.bundle_bytes = writer.sink_bytes();
+    let summary = Summary {
+        finished: ended_by == "plan",
+        ended_by,
+        ended: clock::now(),
+        sources: runs.iter().map(Run::record).collect(),
+        cost,
+        batches: Vec::new(),
+    };
+    let output = writer
+        .seal(summary.clone())
+        .context("cannot write the bundle")?;
+    Ok(Sealed { output, summary })
+}
+
+struct Engine<'a> {
+    cx: Cx<'a>,
+    phases: Vec<(String, u64)>,
+}
+
+impl Engine<'_> {
+    /// First readings in the order of the plan, without idling while the window runs; the last
+    /// reading as soon as the window has passed. Returns what ended it.
+    fn run(
+        &mut self,
+        runs: &mut [Run],
+        limits: Limits,
+        began: Instant,
+        progress: Progress<'_>,
+    ) -> String {
+        let window_ends = began + limits.window;
+        let mut again_pending = !limits.window.is_zero();
+        self.cx
+            .each_second(runs.iter().map(|run| run.source), began);
+        let phase = Instant::now();
+        for place in 0..runs.len() {
+            if again_pending && Instant::now() >= window_ends {
+                self.again(runs, limits.window);
+                again_pending = false;
+            }
+            if self.cx.is_over() {
+                break;
+            }
+            let Some(run) = runs.get_mut(place) else {
+                break;
+            };
+            self.read(run, run.source.capture);
+            progress(&run.record());
+        }
+        self.phase("first reading", phase);
+        if again_pending {
+            let phase = Instant::now();
+            self.cx.wait_until(window_ends);
+            self.phase("waiting for the window's end", phase);
+            if !self.cx.is_over() {
+                self.again(runs, limits.window);
+            }
+        }
+        self.cx.ended_by().unwrap_or("plan").to_owned()
+    }
+
+    /// The reading at the end of the window.
+    fn again(&mut self, runs: &mut [Run], window: Duration) {
+        let phase = Instant::now();
+        self.cx.last_reading(window.as_secs() as u32);
+        for run in runs.iter_mut().filter(|run| run.began) {
+            if let Some(again) = run.source.again {
+                if self.cx.is_over() {
+                    *run.left_out
+                        .entry("the capture ended before the second reading")
+                        .or_default() += 1;
+                    continue;
+                }
+                self.read(run, again);
+            }
+        }
+        self.cx.first_reading();
+        self.phase("second reading", phase);
+    }
+
+    /// One reading of one source. A panic costs this source alone.
+    fn read(&mut self, run: &mut Run, capture: crate::source::Capture) {
+        let began = Instant::now();
+        if !run.began {
+            run.began = true;
+            run.started_us = clock::boottime_us();
+        }
+        self.cx.enter(run, began);
+        let result = catch_unwind(AssertUnwindSafe(|| capture(&mut self.cx)));
+        self.cx.leave(run);
+        match result {
+            Ok(Ok(())) => {}
+            Ok(Err(outcome)) => run.verdict = Some(outcome),
+            Err(panic) => {
+                let message = panic
+                    .downcast_ref::<String>()
+                    .map(String::as_str)
+                    .or_else(|| panic.downcast_ref::<&str>().copied())
+                    .unwrap_or("no message");
+                run.verdict = Some(Outcome::Failed(format!("a bug in this source: {message}")));
+            }
+        }
+        run.took += began.elapsed();
+    }
+
+    fn phase(&mut self, name: &str, began: Instant) {
+        self.phases
+            .push((name.to_owned(), began.elapsed().as_micros() as u64));
+    }
+}

@@ -1,0 +1,139 @@
+//! The command line. Doc comments are the help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Freezes a Kubernetes node's state into one file, seconds before a drain destroys it.
+///
+/// Run it as root on the node. It reads files of the kernel and of the node, executes no other
+/// program, changes nothing, and writes one bundle that `analyze` explains on another machine.
+#[derive(Debug, Parser)]
+#[command(
+    name = "collect",
+    version,
+    max_term_width = 80,
+    args_conflicts_with_subcommands = true
+)]
+#[command(after_help = "\
+Examples:
+  collect                              freeze this node into ./<node>-<UTC>.tar.zst
+  collect -o /tmp/before-drain.tar.zst --window 5
+  collect -o - | ssh laptop 'cat > node.tar.zst'
+  collect --root /host                 in a pod that has the node's / mounted there
+  collect plan                         what would be read; reads no contents
+
+Exit codes:
+  0  sealed and complete
+  1  no bundle
+  2  wrong usage
+  3  sealed, but some source failed, timed out or was cut short")]
+pub(crate) struct Cli {
+    /// What to do; without one, `run`.
+    #[command(subcommand)]
+    pub(crate) verb: Option<Verb>,
+    /// Options of `run`.
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Capture the node (the default)
+    Run(RunArgs),
+    /// Show what would be read, in which order, and estimate bytes and time; reads no contents
+    Plan(PlanArgs),
+    /// List every source: order, reads, hazard, privacy, deadline
+    Sources,
+}
+
+/// Options of a capture.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RunArgs {
+    /// File or folder for the bundle, or `-` for standard output
+    ///
+    /// In a folder, and by default in the current one, the file is called
+    /// <node>-<UTC>.tar.zst. It is called *.partial until it is complete and durable. Nothing that
+    /// exists is overwritten.
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Seconds between first and last reading; 0 = one reading
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub(crate) window: u64,
+
+    /// Seconds after which the bundle is sealed as it stands
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub(crate) deadline: u64,
+
+    /// Size limit of the whole bundle, e.g. 512MiB
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = parse_size)]
+    pub(crate) max_bytes: u64,
+
+    /// Print the summary as JSON to standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print nothing but errors
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Print each source as it ends
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+
+    /// Which sources, and where
+    #[command(flatten)]
+    pub(crate) plan: PlanArgs,
+}
+
+/// Options that decide what is read.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PlanArgs {
+    /// Only these sources (ids of `collect sources`)
+    #[arg(long, value_name = "ID,...", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+
+    /// All sources but these
+    #[arg(long, value_name = "ID,...", value_delimiter = ',')]
+    pub(crate) skip: Vec<String>,
+
+    /// Folder that stands for the node's /
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub(crate) root: PathBuf,
+}
+
+/// A size as `1024`, `64KiB`, `512MiB` or `2GiB`.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit {
+        "" | "B" => 0,
+        "KiB" | "K" => 10,
+        "MiB" | "M" => 20,
+        "GiB" | "G" => 30,
+        _ => return Err(format!("`{unit}` is not a unit: use KiB, MiB or GiB")),
+    };
+    let number: u64 = number
+        .parse()
+        .map_err(|_| format!("`{text}` is not a size"))?;
+    number
+        .checked_shl(shift)
+        .filter(|b| b >> shift == number)
+        .ok_or_else(|| format!("`{text}` is too large"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_binary_units() {
+        assert_eq!(parse_size("512MiB"), Ok(512 << 20));
+        assert_eq!(parse_size("7"), Ok(7));
+        assert!(parse_size("12MB").is_err());
+        assert!(parse_size("99999999999GiB").is_err());
+        assert!(parse_size("MiB").is_err());
+    }
+}

@@ -1,0 +1,308 @@
+//! The verbs.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use freezeframe_bundle::{Capture, FormatVersion, PlannedSource, SourceRecord, Summary, Writer};
+
+use crate::capture::{self, Limits};
+use crate::cli::{PlanArgs, RunArgs};
+use crate::output::Output;
+use crate::plan::{self, Census};
+use crate::root::Root;
+use crate::source::Source;
+use crate::stop::Stop;
+use crate::{clock, cost};
+
+/// Some source failed, timed out or was cut short.
+const DEGRADED: u8 = 3;
+/// Measured on a busy node: one read with its share of hashing and compression.
+const READ_COST: Duration = Duration::from_micros(40);
+/// Mean size of an entry, measured on nodes of 200 to 5,000 processes.
+const ENTRY_BYTES: u64 = 600;
+
+/// `collect run`.
+pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let plan = plan::select(&args.plan)?;
+    let root = open_root(&args.plan)?;
+    let stop = Stop::listen().context("cannot listen for signals")?;
+    let capture = describe(args, &root, &plan);
+    let top = format!(
+        "{}-{}",
+        capture.node,
+        clock::stamp(capture.started.realtime_us)
+    );
+    let output = Output::create(args.output.as_deref(), &top)?;
+    let shown = output.shown();
+    let writer = Writer::new(output, &top, &capture)
+        .with_context(|| format!("cannot write `{shown}`: is the disk full? try -o - | ssh"))?;
+    let limits = Limits {
+        window: Duration::from_secs(args.window),
+        deadline: Duration::from_secs(args.deadline),
+        max_bytes: args.max_bytes,
+    };
+    let mut show = Show::new(args, plan.len());
+    let sealed = capture::run(&root, &plan, limits, &stop, writer, &mut |record| {
+        show.source(record);
+    })
+    .with_context(|| format!("what was captured until then is in `{shown}`"))?;
+    let path = sealed.output.finish()?;
+    show.end(&sealed.summary);
+    if args.json {
+        let json = serde_json::to_string_pretty(&sealed.summary)?;
+        print(&format!("{json}\n"), path.is_none())?;
+    } else if let Some(path) = path {
+        print(&format!("{}\n", path.display()), false)?;
+    }
+    let complete = sealed.summary.finished
+        && !sealed
+            .summary
+            .sources
+            .iter()
+            .any(|s| s.outcome.is_degraded());
+    Ok(if complete {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(DEGRADED)
+    })
+}
+
+/// `collect plan`.
+pub(crate) fn plan(args: &PlanArgs) -> anyhow::Result<ExitCode> {
+    let sources = plan::select(args)?;
+    let root = open_root(args)?;
+    let census = census(&root);
+    let mut text = format!(
+        "{} processes, {} cgroups\n\n",
+        census.processes, census.cgroups
+    );
+    text += &format!(
+        "{:>5}  {:<20} {:>8}  {:<10} {}\n",
+        "ORDER", "SOURCE", "READS", "HAZARD", "READS FROM"
+    );
+    let mut reads = 0;
+    for source in &sources {
+        let expected = plan::expected_reads(source, census);
+        reads += expected * if source.again.is_some() { 2 } else { 1 };
+        let from = source.reads.first().copied().unwrap_or_default();
+        let more = source.reads.len().saturating_sub(1);
+        let more = if more == 0 {
+            String::new()
+        } else {
+            format!(" and {more} more")
+        };
+        text += &format!(
+            "{:>5}  {:<20} {expected:>8}  {:<10} {from}{more}\n",
+            source.order,
+            source.id,
+            source.hazard.name(),
+        );
+    }
+    text += &format!(
+        "\nAbout {reads} reads, {:.1} MiB before compression, {:.1} s of CPU besides the window.\n",
+        (reads * ENTRY_BYTES) as f64 / f64::from(1 << 20),
+        (READ_COST * u32::try_from(reads).unwrap_or(u32::MAX)).as_secs_f64(),
+    );
+    print(&text, false)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `collect sources`.
+pub(crate) fn sources() -> anyhow::Result<ExitCode> {
+    let mut text = String::new();
+    for source in plan::all() {
+        text += &format!("{}\n    {}\n", source.id, source.about);
+        text += &format!("    reads     {}\n", source.reads.join("\n              "));
+        text += &format!(
+            "    order {}, hazard {}, privacy {}, deadline {} s, at most {} MiB, {}\n\n",
+            source.order,
+            source.hazard.name(),
+            source.privacy.name(),
+            source.deadline.as_secs(),
+            source.max_bytes >> 20,
+            if source.again.is_some() {
+                "read twice"
+            } else {
+                "read once"
+            },
+        );
+    }
+    print(&text, false)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn open_root(args: &PlanArgs) -> anyhow::Result<Root> {
+    Root::open(&args.root)
+        .with_context(|| format!("cannot open `{}` as --root", args.root.display()))
+}
+
+/// Everything that `capture.json` tells.
+fn describe(args: &RunArgs, root: &Root, plan: &[&'static Source]) -> Capture {
+    let uname = rustix::system::uname();
+    let text = |field: &std::ffi::CStr| field.to_string_lossy().into_owned();
+    let node = hostname(root).unwrap_or_else(|| text(uname.nodename()));
+    Capture {
+        format: FormatVersion::CURRENT,
+        collector: env!("CARGO_PKG_VERSION").to_owned(),
+        node: file_name(&node),
+        started: clock::now(),
+        kernel_release: text(uname.release()),
+        kernel_version: text(uname.version()),
+        machine: text(uname.machine()),
+        page_size_bytes: rustix::param::page_size() as u64,
+        ticks_per_second: rustix::param::clock_ticks_per_second(),
+        command_line: std::env::args().collect(),
+        root: root.path().display().to_string(),
+        window_seconds: args.window,
+        deadline_seconds: args.deadline,
+        user_id: rustix::process::geteuid().as_raw(),
+        capabilities: cost::capabilities(),
+        plan: plan
+            .iter()
+            .map(|source| PlannedSource {
+                id: source.id.to_owned(),
+                order: source.order,
+            })
+            .collect(),
+    }
+}
+
+/// The node's name: in a pod the kernel's own name would be the pod's.
+fn hostname(root: &Root) -> Option<String> {
+    use std::io::Read;
+    let mut text = String::new();
+    root.file(b"/etc/hostname")
+        .ok()?
+        .take(256)
+        .read_to_string(&mut text)
+        .ok()?;
+    let name = text.trim();
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// A host name as part of a file name.
+fn file_name(name: &str) -> String {
+    let safe = |c: char| {
+        if c.is_ascii_alphanumeric() || "-._".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
+    let name: String = name.chars().take(100).map(safe).collect();
+    if name.trim_matches('.').is_empty() {
+        "node".to_owned()
+    } else {
+        name
+    }
+}
+
+/// Counts without reading contents.
+fn census(root: &Root) -> Census {
+    const LIMIT: usize = 1 << 20;
+    let names = root
+        .list(b"/proc", LIMIT)
+        .map(|(names, _)| names)
+        .unwrap_or_default();
+    let is_number = |name: &&crate::root::Name| name.bytes.iter().all(u8::is_ascii_digit);
+    let mut cgroups = 0;
+    let mut folders = vec![b"/sys/fs/cgroup".to_vec()];
+    while let Some(folder) = folders.pop() {
+        cgroups += 1;
+        let names = root
+            .list(&folder, LIMIT)
+            .map(|(names, _)| names)
+            .unwrap_or_default();
+        let children = names.iter().filter(|name| name.is_folder);
+        folders.extend(children.map(|name| [&folder[..], b"/", &name.bytes].concat()));
+    }
+    Census {
+        processes: names.iter().filter(is_number).count() as u64,
+        cgroups,
+    }
+}
+
+/// Writes data: to standard output, unless the bundle goes there.
+fn print(text: &str, stdout_is_taken: bool) -> anyhow::Result<()> {
+    let result = if stdout_is_taken {
+        io::stderr().write_all(text.as_bytes())
+    } else {
+        io::stdout().write_all(text.as_bytes())
+    };
+    match result {
+        // A reader that has seen enough is no error.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("cannot write to standard output"),
+    }
+}
+
+/// Tells people on standard error how it goes.
+struct Show {
+    each_source: bool,
+    end: bool,
+    count: usize,
+    ended: usize,
+}
+
+impl Show {
+    fn new(args: &RunArgs, count: usize) -> Self {
+        let each_source = !args.quiet && (args.verbose || io::stderr().is_terminal());
+        Self {
+            each_source,
+            end: !args.quiet,
+            count,
+            ended: 0,
+        }
+    }
+
+    fn source(&mut self, record: &SourceRecord) {
+        self.ended += 1;
+        if !self.each_source {
+            return;
+        }
+        let mark = if record.outcome.is_degraded() {
+            "!"
+        } else {
+            "-"
+        };
+        let kilobytes = record.bytes.div_ceil(1024);
+        let milliseconds = record.took_us / 1000;
+        let name = record.outcome.name();
+        eprintln!(
+            "{mark} {:>2}/{} {:<20} {name:<9} {:>7} entries {kilobytes:>7} KiB {milliseconds:>6} ms",
+            self.ended, self.count, record.id, record.entries,
+        );
+    }
+
+    fn end(&self, summary: &Summary) {
+        if !self.end {
+            return;
+        }
+        for source in summary.sources.iter().filter(|s| s.outcome.is_degraded()) {
+            let reason = source.outcome.reason().unwrap_or_default();
+            eprintln!("! {}: {}: {reason}", source.id, source.outcome.name());
+        }
+        let entries: u64 = summary.sources.iter().map(|s| s.entries).sum();
+        let degraded = summary
+            .sources
+            .iter()
+            .filter(|s| s.outcome.is_degraded())
+            .count();
+        let cost = &summary.cost;
+        let early = if summary.finished {
+            String::new()
+        } else {
+            format!(", ended early by {}", summary.ended_by)
+        };
+        eprintln!(
+            "{} sources ({degraded} degraded), {entries} entries, {:.1} MiB, {:.1} s, {:.2} s CPU, {} MiB memory{early}",
+            summary.sources.len(),
+            cost.bundle_bytes as f64 / f64::from(1 << 20),
+            cost.wall_us as f64 / 1e6,
+            (cost.user_us + cost.system_us) as f64 / 1e6,
+            cost.peak_rss_bytes >> 20,
+        );
+    }
+}

@@ -1,0 +1,49 @@
+//! Command line and program of every process.
+//!
+//! `cmdline` takes the process's mmap lock, so it comes after everything that does not.
+
+use std::time::Duration;
+
+use freezeframe_bundle::Outcome;
+
+use crate::source::{Cx, Estimate, Hazard, Privacy, Source};
+
+/// Longer command lines are cut: the program and its first options tell what it is.
+const LIMIT: usize = 16 << 10;
+
+/// The source.
+pub(crate) static SOURCE: Source = Source {
+    id: "command_line",
+    order: 210,
+    about: "command line and program of every process",
+    reads: &["/proc/*/cmdline", "/proc/*/exe (target)"],
+    hazard: Hazard::Killable,
+    privacy: Privacy::Text,
+    deadline: Duration::from_secs(10),
+    max_bytes: 64 << 20,
+    estimate: Estimate::PerProcess(2),
+    capture,
+    again: None,
+    each_second: &[],
+};
+
+fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
+    for name in cx.list("/proc") {
+        let Some(pid) = name
+            .text()
+            .filter(|t| t.bytes().all(|b| b.is_ascii_digit()))
+        else {
+            continue;
+        };
+        // A kernel thread has neither.
+        if cx
+            .root()
+            .link(format!("/proc/{pid}/exe").as_bytes())
+            .is_ok()
+        {
+            cx.read_link(format!("/proc/{pid}/exe"));
+            cx.read_up_to(format!("/proc/{pid}/cmdline"), LIMIT);
+        }
+    }
+    Ok(())
+}

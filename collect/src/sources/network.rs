@@ -1,0 +1,128 @@
+//! Network counters and sockets of the host and of every other network namespace.
+//!
+//! A namespace is read through one process in it, `/proc/<pid>/net`, without entering it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use freezeframe_bundle::Outcome;
+
+use crate::source::{Cx, Estimate, Hazard, Privacy, Source};
+
+/// Counters: read again at the end of the window.
+const COUNTERS: [&str; 7] = [
+    "dev",
+    "snmp",
+    "snmp6",
+    "netstat",
+    "sockstat",
+    "sockstat6",
+    "stat/nf_conntrack",
+];
+/// Tables of the host that are counters too, but shared by all namespaces.
+const HOST_COUNTERS: [&str; 2] = ["stat/arp_cache", "stat/ndisc_cache"];
+/// Read once.
+const FACTS: [&str; 20] = [
+    "tcp",
+    "tcp6",
+    "udp",
+    "udp6",
+    "udplite",
+    "raw",
+    "raw6",
+    "icmp",
+    "unix",
+    "packet",
+    "netlink",
+    "sctp/assocs",
+    "arp",
+    "route",
+    "ipv6_route",
+    "if_inet6",
+    "fib_triestat",
+    "ip_vs_stats",
+    "xfrm_stat",
+    "protocols",
+];
+/// A table of sockets is cut here; the counters in `sockstat` tell how many there are.
+const TABLE_BYTES: usize = 4 << 20;
+
+/// The source.
+pub(crate) static SOURCE: Source = Source {
+    id: "network",
+    order: 70,
+    about: "interfaces, protocol counters, sockets, routes and neighbours of every network namespace",
+    reads: &[
+        "/proc/1/net/{dev,snmp,snmp6,netstat,sockstat,tcp,udp,unix,arp,route,...}",
+        "/proc/<one process per network namespace>/net/...",
+        "/proc/sys/net/netfilter/nf_conntrack_{count,max,buckets}",
+    ],
+    hazard: Hazard::Costly,
+    privacy: Privacy::Names,
+    deadline: Duration::from_secs(10),
+    max_bytes: 96 << 20,
+    estimate: Estimate::Fixed(40),
+    capture,
+    again: Some(capture),
+    each_second: &[],
+};
+
+fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
+    for (place, pid) in one_process_per_namespace(cx).iter().enumerate() {
+        if cx.is_spent() {
+            cx.leave_out(
+                "network namespaces: the deadline or byte limit of this source",
+                1,
+            );
+            continue;
+        }
+        let folder = format!("/proc/{pid}/net");
+        for file in COUNTERS {
+            cx.try_read(format!("{folder}/{file}"));
+        }
+        if place == 0 {
+            for file in HOST_COUNTERS {
+                cx.try_read(format!("{folder}/{file}"));
+            }
+        }
+        if cx.reading() == 0 {
+            for file in FACTS {
+                cx.read_table(&format!("{folder}/{file}"));
+            }
+        }
+    }
+    for file in [
+        "nf_conntrack_count",
+        "nf_conntrack_max",
+        "nf_conntrack_buckets",
+    ] {
+        cx.try_read(format!("/proc/sys/net/netfilter/{file}"));
+    }
+    Ok(())
+}
+
+impl Cx<'_> {
+    /// Reads a table that may be huge and that not every kernel has.
+    fn read_table(&mut self, path: &str) {
+        if self.root().exists(path.as_bytes()) {
+            self.read_up_to(path, TABLE_BYTES);
+        }
+    }
+}
+
+/// One pid for each network namespace, process 1 first.
+fn one_process_per_namespace(cx: &mut Cx<'_>) -> Vec<u32> {
+    let mut pids: Vec<u32> = cx
+        .list("/proc")
+        .iter()
+        .filter_map(|name| name.text()?.parse().ok())
+        .collect();
+    pids.sort_unstable();
+    let mut namespaces = BTreeSet::new();
+    pids.retain(|pid| {
+        let link = cx.root().link(format!("/proc/{pid}/ns/net").as_bytes());
+        // A process whose namespace cannot be seen is of no use here, but for the first one.
+        link.map_or(*pid == 1, |namespace| namespaces.insert(namespace))
+    });
+    pids
+}

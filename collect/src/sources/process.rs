@@ -1,0 +1,156 @@
+//! Every process and every blocked thread, with the kernel stack that it waits in.
+//!
+//! Only files that never take a process's mmap lock are read here, so a process that hangs on that
+//! lock is captured like any other. A process is known by its pid and its start time.
+
+use std::time::Duration;
+
+use freezeframe_bundle::Outcome;
+
+use crate::source::{Cx, Estimate, Hazard, Privacy, Source};
+
+/// Files of a process besides `stat`, which comes first.
+const FILES: [&str; 8] = [
+    "status",
+    "cgroup",
+    "wchan",
+    "io",
+    "schedstat",
+    "oom_score",
+    "oom_score_adj",
+    "limits",
+];
+/// Counters: read again at the end of the window.
+const COUNTERS: [&str; 2] = ["io", "schedstat"];
+/// Namespaces that place a process in a container.
+const NAMESPACES: [&str; 3] = ["net", "pid", "mnt"];
+/// Files of a blocked thread; `stat` was read to find it.
+const THREAD_FILES: [&str; 4] = ["stack", "wchan", "syscall", "comm"];
+/// Field of `num_threads` behind the command's closing parenthesis (proc(5), field 20).
+const NUM_THREADS: usize = 17;
+
+/// The source.
+pub(crate) static SOURCE: Source = Source {
+    id: "process",
+    order: 40,
+    about: "every process; every thread in uninterruptible sleep with its kernel stack",
+    reads: &[
+        "/proc/*/{stat,status,cgroup,wchan,io,schedstat,oom_score,oom_score_adj,limits}",
+        "/proc/*/ns/{net,pid,mnt}",
+        "/proc/*/task/*/{stat,stack,wchan,syscall,comm} of blocked threads",
+    ],
+    hazard: Hazard::Safe,
+    privacy: Privacy::Names,
+    deadline: Duration::from_secs(20),
+    max_bytes: 256 << 20,
+    estimate: Estimate::PerProcess(12),
+    capture,
+    again: Some(capture),
+    each_second: &[],
+};
+
+fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
+    let processes = processes(cx);
+    for (place, pid) in processes.iter().enumerate() {
+        if cx.is_spent() {
+            cx.leave_out(
+                "processes: the deadline or byte limit of this source",
+                (processes.len() - place) as u64,
+            );
+            break;
+        }
+        process(cx, pid);
+    }
+    Ok(())
+}
+
+/// The folders of processes in `/proc`, by number.
+fn processes(cx: &mut Cx<'_>) -> Vec<String> {
+    let mut pids: Vec<u32> = cx
+        .list("/proc")
+        .iter()
+        .filter_map(|name| name.text()?.parse().ok())
+        .collect();
+    pids.sort_unstable();
+    pids.iter().map(|pid| format!("/proc/{pid}")).collect()
+}
+
+fn process(cx: &mut Cx<'_>, folder: &str) {
+    // A process that ended since the listing is no loss.
+    if !cx.try_read(format!("{folder}/stat")) {
+        return;
+    }
+    let (state, threads) = state_and_threads(cx.bytes());
+    if threads > 1 {
+        threads_of(cx, folder);
+    } else if state == b'D' {
+        let pid = folder.rsplit('/').next().unwrap_or_default();
+        thread(cx, &format!("{folder}/task/{pid}"));
+    }
+    if cx.reading() > 0 {
+        for file in COUNTERS {
+            cx.try_read(format!("{folder}/{file}"));
+        }
+        return;
+    }
+    for file in FILES {
+        cx.try_read(format!("{folder}/{file}"));
+    }
+    for namespace in NAMESPACES {
+        cx.read_link(format!("{folder}/ns/{namespace}"));
+    }
+}
+
+/// Looks at every thread and stores those in uninterruptible sleep.
+fn threads_of(cx: &mut Cx<'_>, folder: &str) {
+    for name in cx.list(format!("{folder}/task")) {
+        let Some(tid) = name.text() else { continue };
+        let folder = format!("{folder}/task/{tid}");
+        if cx.peek(format!("{folder}/stat")) && state_and_threads(cx.bytes()).0 == b'D' {
+            thread(cx, &folder);
+        }
+    }
+}
+
+fn thread(cx: &mut Cx<'_>, folder: &str) {
+    cx.try_read(format!("{folder}/stat"));
+    for file in THREAD_FILES {
+        cx.try_read(format!("{folder}/{file}"));
+    }
+}
+
+/// The state and the number of threads in `/proc/PID/stat`; the command may hold anything, so
+/// fields count from its last parenthesis.
+fn state_and_threads(stat: &[u8]) -> (u8, u64) {
+    let fields = stat
+        .iter()
+        .rposition(|b| *b == b')')
+        .and_then(|end| stat.get(end + 2..));
+    let Some(fields) = fields else {
+        return (b'?', 1);
+    };
+    let mut fields = fields.split(|b| *b == b' ');
+    let state = fields
+        .next()
+        .and_then(|f| f.first())
+        .copied()
+        .unwrap_or(b'?');
+    let threads = fields
+        .nth(NUM_THREADS - 1)
+        .and_then(|field| std::str::from_utf8(field).ok()?.parse().ok())
+        .unwrap_or(1);
+    (state, threads)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_may_hold_anything() {
+        let stat = b"7 (a) R 9 (b\n) D 1 7 7 0 -1 4194624 0 0 0 0 0 0 0 0 20 0 12 0 5 0 0\n";
+        assert_eq!(state_and_threads(stat), (b'D', 12));
+        assert_eq!(state_and_threads(b"cut off"), (b'?', 1));
+        assert_eq!(state_and_threads(b"1 (x)"), (b'?', 1));
+    }
+}

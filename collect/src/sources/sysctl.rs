@@ -1,0 +1,93 @@
+//! Kernel settings: the folders of `/proc/sys` that hold settings, with what is secret left out.
+
+use std::time::Duration;
+
+use freezeframe_bundle::Outcome;
+
+use crate::source::{Cx, Estimate, Hazard, Privacy, Source};
+
+const FOLDERS: [&str; 10] = [
+    "kernel",
+    "vm",
+    "fs",
+    "user",
+    "net/core",
+    "net/unix",
+    "net/netfilter",
+    "net/bridge",
+    "net/ipv4",
+    "net/ipv6",
+];
+/// Keys of the kernel (`stable_secret`, `tcp_fastopen_key`), files that act when touched, and
+/// random numbers.
+const NEVER: [&str; 9] = [
+    "stable_secret",
+    "tcp_fastopen_key",
+    "flush",
+    "compact_memory",
+    "drop_caches",
+    "stat_refresh",
+    "uuid",
+    "boot_id",
+    "poweroff_cmd",
+];
+
+/// Gauges that other sources read earlier.
+const ELSEWHERE: [&str; 4] =
+    ["file-nr", "nf_conntrack_count", "nf_conntrack_max", "nf_conntrack_buckets"];
+
+/// The source.
+pub(crate) static SOURCE: Source = Source {
+    id: "sysctl",
+    order: 310,
+    about: "kernel settings",
+    reads: &[
+        "/proc/sys/{kernel,vm,fs,user}/**",
+        "/proc/sys/net/{core,unix,netfilter,bridge,ipv4,ipv6}/**",
+    ],
+    hazard: Hazard::Safe,
+    privacy: Privacy::Harmless,
+    deadline: Duration::from_secs(10),
+    max_bytes: 8 << 20,
+    estimate: Estimate::Fixed(900),
+    capture,
+    again: None,
+    each_second: &[],
+};
+
+fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
+    let mut folders: Vec<String> = FOLDERS
+        .iter()
+        .rev()
+        .map(|f| format!("/proc/sys/{f}"))
+        .collect();
+    while let Some(folder) = folders.pop() {
+        for name in cx.list(&folder) {
+            let Some(text) = name.text() else { continue };
+            let path = format!("{folder}/{text}");
+            if name.is_folder {
+                if !is_one_of_thousands(&folder, text) {
+                    folders.push(path);
+                }
+            } else if !NEVER.contains(&text) && !ELSEWHERE.contains(&text) {
+                cx.try_setting(&path);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every pod adds an interface to these folders; the common settings tell enough.
+fn is_one_of_thousands(folder: &str, name: &str) -> bool {
+    (folder.ends_with("/conf") || folder.ends_with("/neigh"))
+        && !matches!(name, "all" | "default" | "lo" | "eth0")
+}
+
+impl Cx<'_> {
+    /// Reads a setting; one that can only be written is passed over.
+    fn try_setting(&mut self, path: &str) {
+        if self.root().is_readable(path.as_bytes()) {
+            self.try_read(path);
+        }
+    }
+}

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Installs what tests call: readelf and strings (binutils), mkfifo and chroot (coreutils), zstd.
+set -eu
+missing=
+for tool in readelf:binutils strings:binutils zstd:zstd; do
+    command -v "${tool%%:*}" >/dev/null || missing="$missing ${tool##*:}"
+done
+[ -z "$missing" ] && exit 0
+if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+    apt-get update -qq
+    # shellcheck disable=SC2086 # a list of packages
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
+else
+    echo "please install:$missing" >&2
+    exit 1
+fi
