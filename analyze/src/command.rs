@@ -43,7 +43,11 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// Opens a bundle, `-` being standard input.
 fn open(path: &Path) -> anyhow::Result<Reader> {
     if path == Path::new("-") {
-        return Ok(Reader::from_stream(io::stdin().lock(), Limits::default())?);
+        return Ok(Reader::from_stream(
+            io::stdin().lock(),
+            path,
+            Limits::default(),
+        )?);
     }
     Ok(Reader::open(path)?)
 }

@@ -5,6 +5,7 @@
 //! writes or reads it. It never looks at the node and never parses what an entry contains.
 
 pub mod capture;
+mod damage;
 pub mod frame;
 pub mod limits;
 pub mod member;
@@ -16,8 +17,9 @@ pub mod version;
 pub mod writer;
 
 pub use capture::{Capture, Clocks, PlannedSource};
+pub use damage::Damage;
 pub use limits::Limits;
-pub use reader::{Contents, Damage, Entry, Item, OpenError, Reader};
+pub use reader::{Contents, Entry, Item, OpenError, Reader};
 pub use record::{Cut, EntryRecord, Kept, Kind, Outcome};
 pub use summary::{BatchRecord, Cost, SourceRecord, Summary};
 pub use version::FormatVersion;

@@ -67,18 +67,29 @@ fn check_indexes(contents: &Contents, damage: &mut Vec<Damage>) {
     let Some(summary) = &contents.summary else {
         return;
     };
-    for (number, batch) in (0..).zip(&summary.batches) {
-        let reason = match contents.indexes.get(&number) {
-            None => format!("missing: {} records are lost", batch.records),
-            Some((digest, _)) if *digest != batch.sha256 => {
-                "altered: the digest differs".to_owned()
-            }
-            Some(_) => continue,
-        };
+    let mut note = |number: u64, reason: String| {
         damage.push(Damage {
             member: Some(format!("index/{number}.jsonl")),
             offset: 0,
             reason,
         });
+    };
+    for (number, batch) in (0..).zip(&summary.batches) {
+        match contents.indexes.get(&number) {
+            None => note(
+                number,
+                format!("missing: {} records are lost", batch.records),
+            ),
+            Some((digest, _)) if *digest != batch.sha256 => {
+                note(number, "altered: the digest differs".to_owned());
+            }
+            Some(_) => {}
+        }
+    }
+    let mut unknown: Vec<u64> = contents.indexes.keys().copied().collect();
+    unknown.retain(|number| *number >= summary.batches.len() as u64);
+    unknown.sort_unstable();
+    for number in unknown {
+        note(number, "added: the summary does not know it".to_owned());
     }
 }

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 /// Version of the bundle format.
 ///
-/// A reader opens every bundle of its own major version: a minor step only adds files, record
-/// fields or outcomes that an older reader can pass over.
+/// A reader opens every bundle of its own major version and of older ones: a minor step only adds
+/// files or fields, which an older reader passes over. A new outcome or kind is a major step: its
+/// records would be unreadable.
 ///
 /// - 1.0: the first format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

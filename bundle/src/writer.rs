@@ -4,19 +4,23 @@
 //! after a batch has ended, the batch can be read.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 
 use crate::frame::FrameWriter;
-use crate::{BatchRecord, Capture, EntryRecord, Kind, Outcome, Summary};
+use crate::{BatchRecord, Capture, EntryRecord, Kind, Outcome, Summary, member};
 
-/// A batch ends after so much input ...
+/// A batch ends after so many bytes of tar and index ...
 const BATCH_BYTES: u64 = 4 << 20;
 /// ... or after so long, whichever is first: the most that a crash can cost.
 const BATCH_AGE: Duration = Duration::from_secs(1);
+
+/// Longest member name in bytes, the top folder included: what readers accept.
+const NAME_BYTES: usize = 4096;
+/// A tar consists of blocks.
+const BLOCK_BYTES: u64 = 512;
 
 /// SHA-256 in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,10 +29,11 @@ pub struct Digest(pub String);
 impl Digest {
     /// Digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
         let mut hex = String::with_capacity(64);
         for byte in Sha256::digest(bytes) {
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
+            hex.push(char::from(HEX[usize::from(byte >> 4)]));
+            hex.push(char::from(HEX[usize::from(byte & 15)]));
         }
         Self(hex)
     }
@@ -79,6 +84,9 @@ impl<W: Write> Writer<W> {
     }
 
     /// Adds an entry and its record; `bytes` and `sha256` of the record are filled in here.
+    ///
+    /// A path that no reader would accept is an error of kind `InvalidInput`, and nothing is
+    /// written; see [`member::escape`]. Each path is to be written once.
     pub fn entry(&mut self, mut record: EntryRecord, bytes: &[u8]) -> io::Result<()> {
         self.member(&record.path, bytes)?;
         record.bytes = bytes.len() as u64;
@@ -88,10 +96,12 @@ impl<W: Write> Writer<W> {
 
     /// Adds the record of a read that gave no bytes.
     pub fn note(&mut self, record: &EntryRecord) -> io::Result<()> {
+        check_name(&record.path)?;
         serde_json::to_writer(&mut self.index, record)?;
         self.index.push(b'\n');
         self.index_records += 1;
-        if self.input_bytes >= BATCH_BYTES || self.batch_began.elapsed() >= BATCH_AGE {
+        let batch_bytes = self.input_bytes + self.index.len() as u64;
+        if batch_bytes >= BATCH_BYTES || self.batch_began.elapsed() >= BATCH_AGE {
             self.end_batch()?;
         }
         Ok(())
@@ -141,8 +151,15 @@ impl<W: Write> Writer<W> {
         header.set_mtime(self.modified_s);
         header.set_entry_type(tar::EntryType::Regular);
         let path = format!("{}/{path}", self.top);
+        check_name(&path)?;
         self.tar.append_data(&mut header, path, bytes)?;
-        self.input_bytes += bytes.len() as u64;
+        self.input_bytes += BLOCK_BYTES + (bytes.len() as u64).next_multiple_of(BLOCK_BYTES);
         Ok(())
     }
+}
+
+fn check_name(path: &str) -> io::Result<()> {
+    member::check(path.as_bytes(), NAME_BYTES)
+        .map(|_| ())
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
 }
