@@ -43,12 +43,8 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// Opens a bundle, `-` being standard input.
 fn open(path: &Path) -> anyhow::Result<Reader> {
     if path == Path::new("-") {
-        let name = Path::new("standard input");
-        return Ok(Reader::from_stream(
-            io::stdin().lock(),
-            name,
-            Limits::default(),
-        )?);
+        let (stream, name) = (io::stdin().lock(), Path::new("standard input"));
+        return Ok(Reader::from_stream(stream, name, Limits::default())?);
     }
     Ok(Reader::open(path)?)
 }

@@ -152,18 +152,31 @@ fn missing(tables: &Tables, need: &str) -> Option<String> {
     match data.frame.column(column) {
         Err(_) => Some(format!("table `{table}` has no column `{column}`")),
         Ok(values) if values.null_count() == values.len() => Some(format!(
-            "`{table}.{column}` is not known: {}",
+            "`{table}.{column}` has no value: {}",
             why_null(column)
         )),
         Ok(_) => None,
     }
 }
 
-/// What to do for a column that is null throughout.
+/// Why a column is null throughout, as well as its name tells.
 fn why_null(column: &str) -> &'static str {
-    let needs_two = ["delta", "ratio", "per_second", "stall_us", "window_us"];
-    if needs_two.iter().any(|part| column.contains(part)) {
-        "it takes two readings (`collect --window 10`), or this kernel does not count it"
+    let needs_two = [
+        "delta",
+        "per_second",
+        "stall",
+        "busy",
+        "steal",
+        "cpu_usage",
+        "util",
+        "throttled",
+        "system_ratio",
+        "softirq",
+    ];
+    if column.contains("used_ratio") {
+        "nothing has such a limit here, or it was not captured"
+    } else if needs_two.iter().any(|part| column.contains(part)) {
+        "it takes two readings (`collect --window 10`), or nothing here is counted that way"
     } else {
         "this node or its kernel does not tell it"
     }
