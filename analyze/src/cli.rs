@@ -1,8 +1,10 @@
 //! The command line. Doc comments are the help.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::finding::Severity;
 
@@ -12,6 +14,7 @@ use crate::finding::Severity;
 #[derive(Debug, Parser)]
 #[command(name = "analyze", version, max_term_width = 80)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
+#[command(override_usage = "analyze [report] <BUNDLE>\n       analyze <VERB> ...")]
 #[command(after_help = "\
 Examples:
   analyze node.tar.zst                   write node.html, the report
@@ -56,6 +59,11 @@ pub enum Verb {
 
 /// Options of `report`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  analyze node.tar.zst                     write node.html
+  analyze node.tar.zst -o report.json      the model instead of the page
+  ssh node collect -o - | analyze report - -o node.html")]
 pub struct ReportArgs {
     /// The bundle, or `-` for standard input
     pub bundle: PathBuf,
@@ -83,6 +91,12 @@ pub enum ReportFormat {
 
 /// Options of `findings`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  analyze findings node.tar.zst
+  analyze findings node.tar.zst --format markdown | xclip
+  analyze findings node.tar.zst --fail-on high || echo 'do not reboot yet'
+  analyze findings node.tar.zst --findings ./our-findings")]
 pub struct FindingsArgs {
     /// The bundle, or `-` for standard input
     pub bundle: PathBuf,
@@ -90,7 +104,7 @@ pub struct FindingsArgs {
     #[arg(long, value_enum, default_value_t = FindingsFormat::Text)]
     pub format: FindingsFormat,
     /// Exit with 11 to 15 if a finding of this severity or worse fired
-    #[arg(long, value_name = "SEVERITY", value_parser = parse_severity)]
+    #[arg(long, value_name = "SEVERITY", value_parser = severities())]
     pub fail_on: Option<Severity>,
     /// More findings
     #[command(flatten)]
@@ -140,6 +154,11 @@ pub enum GridFormat {
 
 /// Options of `tables`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  analyze tables                           every table and its columns
+  analyze tables node.tar.zst              rows, and why a table has none
+  analyze tables --format json | jq -r '.[].table.name'")]
 pub struct TablesArgs {
     /// The bundle, or `-` for standard input; without one the schema alone
     pub bundle: Option<PathBuf>,
@@ -161,6 +180,12 @@ pub enum TablesFormat {
 
 /// Options of `verify`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  analyze verify node.tar.zst
+  analyze verify node.tar.zst.partial      what a killed capture left
+
+Exits with 1 if something is missing, cut or altered, and names it.")]
 pub struct VerifyArgs {
     /// The bundle, or `-` for standard input
     pub bundle: PathBuf,
@@ -168,6 +193,10 @@ pub struct VerifyArgs {
 
 /// Options of `explain`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  analyze explain mem-oom-container
+  analyze explain our-finding --findings ./our-findings")]
 pub struct ExplainArgs {
     /// The finding's id
     pub finding: String,
@@ -178,6 +207,12 @@ pub struct ExplainArgs {
 
 /// Options of `check-findings`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  analyze check-findings                   those built in
+  analyze check-findings ./our-findings    your own
+
+Exits with 1 if a finding is wrong, and tells file and line.")]
 pub struct CheckArgs {
     /// Folder with finding files; without one the built-in findings
     pub folder: Option<PathBuf>,
@@ -191,34 +226,40 @@ pub struct LibraryArgs {
     pub folders: Vec<PathBuf>,
 }
 
-fn parse_severity(text: &str) -> Result<Severity, String> {
-    match text {
-        "info" => Ok(Severity::Info),
-        "low" => Ok(Severity::Low),
-        "medium" => Ok(Severity::Medium),
-        "high" => Ok(Severity::High),
-        "critical" => Ok(Severity::Critical),
-        _ => Err("use info, low, medium, high or critical".to_owned()),
-    }
+fn severities() -> impl TypedValueParser<Value = Severity> {
+    let all = [
+        Severity::Info,
+        Severity::Low,
+        Severity::Medium,
+        Severity::High,
+        Severity::Critical,
+    ];
+    PossibleValuesParser::new(all.map(Severity::name)).map(move |name| {
+        let named = all.into_iter().find(|severity| severity.name() == name);
+        // The parser has refused every other name.
+        named.unwrap_or(Severity::Info)
+    })
 }
 
 /// The arguments with `report` put in where a path stands alone: `analyze node.tar.zst`.
-pub fn with_default_verb(
-    arguments: impl Iterator<Item = std::ffi::OsString>,
-) -> Vec<std::ffi::OsString> {
-    use clap::CommandFactory;
+///
+/// A plain word that names no file is left to the parser, which knows the verb that it resembles.
+pub fn with_default_verb(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments: Vec<_> = arguments.collect();
-    let Some(first) = arguments.get(1).and_then(|a| a.to_str()) else {
+    let Some(first) = arguments.get(1) else {
         return arguments;
     };
-    let command = Cli::command();
-    let is_verb = first == "help"
-        || command
-            .get_subcommands()
-            .any(|verb| verb.get_name() == first);
-    let is_global = matches!(first, "-h" | "--help" | "-V" | "--version");
-    if !is_verb && !is_global {
+    let is_path = first.to_str().is_none_or(|text| {
+        let looks_like_one = text.contains(['/', '.']) || Path::new(text).exists();
+        let is_global = matches!(text, "-h" | "--help" | "-V" | "--version");
+        (looks_like_one && !is_verb(text)) || (text.starts_with('-') && !is_global)
+    });
+    if is_path {
         arguments.insert(1, "report".into());
     }
     arguments
+}
+
+fn is_verb(text: &str) -> bool {
+    text == "help" || Cli::command().find_subcommand(text).is_some()
 }

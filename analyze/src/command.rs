@@ -61,12 +61,17 @@ fn tell_damage(loaded: &Loaded) {
     const SHOWN: usize = 5;
     let damage = &loaded.contents.damage;
     for one in damage.iter().take(SHOWN) {
-        eprintln!("damage: {}", plain(&one.to_string()));
+        say(&format!("damage: {one}"));
     }
     let more = damage.len().saturating_sub(SHOWN) as u64 + loaded.contents.more_damage;
     if more > 0 {
-        eprintln!("damage: {more} more; `analyze verify` lists them");
+        say(&format!("damage: {more} more; `analyze verify` lists them"));
     }
+}
+
+/// Tells a person something on standard error. If that is closed there is no one to tell.
+pub fn say(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", plain(text));
 }
 
 /// Writes data to standard output; on a terminal without control characters.
@@ -106,11 +111,22 @@ fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
             .and_then(|()| stdout.flush())
             .context("cannot write to standard output");
     }
+    write_file(path, bytes).with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // A link keeps its place, and what is no file (`/dev/stdout`) is written to, not replaced.
+    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if path.metadata().is_ok_and(|found| !found.is_file()) {
+        return std::fs::write(path, bytes);
+    }
     let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    std::fs::write(&partial, bytes)
-        .and_then(|()| std::fs::rename(&partial, path))
-        .with_context(|| format!("cannot write `{}`", path.display()))
+    partial.push(format!(".{}.partial", std::process::id()));
+    let result = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path));
+    if result.is_err() {
+        let _ = std::fs::remove_file(&partial);
+    }
+    result
 }
 
 #[cfg(test)]

@@ -10,12 +10,13 @@ use polars::prelude::{AnyValue, DataFrame, IntoLazy, LazyFrame};
 use polars::sql::SQLContext;
 use serde::Serialize;
 use sqlparser::ast::{
-    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Statement,
-    Value, Visit, Visitor,
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Query,
+    Statement, Value, Visit, Visitor,
 };
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
 
+use crate::finding::parse::nearest;
 use crate::table::{Cell, Tables, Type};
 
 /// The answer of a query.
@@ -63,6 +64,18 @@ pub(crate) fn run(
     for (name, frame) in extra {
         context.register(name, frame.clone().lazy());
     }
+    let defined = tables_defined(sql);
+    let unknown = named.iter().find(|name| {
+        let is_extra = extra.iter().any(|(extra, _)| extra == name);
+        !(is_extra || defined.contains(*name) || tables.contains_key(name.as_str()))
+    });
+    if let Some(name) = unknown {
+        let all: Vec<&str> = tables.keys().copied().collect();
+        let near = nearest(name, &all);
+        return Err(QueryError(format!(
+            "there is no table `{name}`: did you mean `{near}`? `analyze tables` lists all"
+        )));
+    }
     let result = context.execute(sql).and_then(LazyFrame::collect);
     result.map_err(|error| QueryError(shorten(&error.to_string())))
 }
@@ -88,6 +101,24 @@ pub fn tables_named(sql: &str) -> BTreeSet<String> {
         type Break = ();
         fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
             self.0.insert(relation.to_string());
+            ControlFlow::Continue(())
+        }
+    }
+    let mut names = Names(BTreeSet::new());
+    if let Ok(statement) = parse(sql) {
+        let _ = statement.visit(&mut names);
+    }
+    names.0
+}
+
+/// Names that WITH defines.
+fn tables_defined(sql: &str) -> BTreeSet<String> {
+    struct Names(BTreeSet<String>);
+    impl Visitor for Names {
+        type Break = ();
+        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+            let defined = query.with.iter().flat_map(|with| &with.cte_tables);
+            self.0.extend(defined.map(|cte| cte.alias.name.to_string()));
             ControlFlow::Continue(())
         }
     }

@@ -9,7 +9,8 @@ pub struct Limits {
     pub entry_count: u64,
     /// Sum of all decompressed bytes; what is behind is not read.
     pub total_bytes: u64,
-    /// Bytes held back while a batch waits for its index, its largest entry not counted.
+    /// Bytes held back while a batch waits for its index, its largest entry not counted. In a
+    /// bundle packed by another program, bytes of all names.
     pub batch_bytes: u64,
     /// Longest line of an index in bytes.
     pub line_bytes: usize,

@@ -6,6 +6,9 @@ use serde::Serialize;
 
 use crate::{Contents, Damage, Digest, Item, OpenError, Reader};
 
+/// Names that are kept of each list; further ones are only counted.
+const KEPT: usize = 1000;
+
 /// What is wrong with a bundle.
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -15,7 +18,7 @@ pub struct Report {
     pub unlisted: Vec<String>,
     /// What is missing, cut or altered.
     pub damage: Vec<Damage>,
-    /// Damage beyond what the list holds.
+    /// Damage beyond what these lists hold.
     pub more_damage: u64,
 }
 
@@ -36,14 +39,21 @@ pub fn verify_reader(reader: Reader) -> (Report, Contents) {
     let mut intact = 0;
     let mut unlisted = Vec::new();
     let mut damage = Vec::new();
+    let mut more_damage = 0;
     let mut contents = reader.read(&mut |item| {
         let Item::Entry(entry) = item else { return };
         let Some(record) = &entry.record else {
-            unlisted.push(entry.path);
+            if unlisted.len() < KEPT {
+                unlisted.push(entry.path);
+            } else {
+                more_damage += 1;
+            }
             return;
         };
         if record.sha256.as_deref() == Some(Digest::of(&entry.bytes).0.as_str()) {
             intact += 1;
+        } else if damage.len() >= KEPT {
+            more_damage += 1;
         } else {
             damage.push(Damage {
                 member: Some(entry.path),
@@ -58,7 +68,7 @@ pub fn verify_reader(reader: Reader) -> (Report, Contents) {
         intact,
         unlisted,
         damage,
-        more_damage: contents.more_damage,
+        more_damage: more_damage + contents.more_damage,
     };
     (report, contents)
 }

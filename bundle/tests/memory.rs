@@ -119,6 +119,25 @@ fn members_without_end() {
     );
 }
 
+/// A hundred thousand names of 4,000 bytes that no index lists, as `collect` and as `tar` pack them.
+#[test]
+fn long_names() {
+    let mut tar = member(
+        format!("{TOP}/capture.json").as_bytes(),
+        EntryType::Regular,
+        &serde_json::to_vec(&capture()).unwrap(),
+    );
+    for n in 0..100_000 {
+        let path = format!("{TOP}/root/{n}/{}", "x".repeat(4000));
+        tar.extend(member(path.as_bytes(), EntryType::Regular, b""));
+    }
+    for bundle in [[first_frame(), zstd_frame(&tar)].concat(), zstd_frame(&tar)] {
+        let peak = peak_bytes(&bundle);
+        let names = 2 * limits().batch_bytes;
+        assert!(peak < PROGRAM + names + 16 * MEBIBYTE, "{peak}");
+    }
+}
+
 #[test]
 fn an_index_of_notes_and_damage() {
     let line = r#"{"path":"root/a","source":"s","outcome":{"is":"complete"},"started_us":1,"took_us":1,"bytes":1,"sha256":"x"}"#;

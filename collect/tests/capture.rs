@@ -53,6 +53,20 @@ fn bytes_are_stored_as_read() {
 }
 
 #[test]
+fn a_file_that_two_sources_read_is_stored_once() {
+    let node = FakeNode::new();
+    // Of the sources `sysctl` and `file_descriptor`, `sysctl` and `network`.
+    node.file("proc/sys/fs/file-nr", "9280\t0\t9223372036854775807\n");
+    node.file("proc/sys/net/netfilter/nf_conntrack_count", "17\n");
+    node.collect(&["--window", "0"]);
+    let path = node.folder.path().join("bundle.tar.zst");
+    let (report, _) = verify::verify(&path).unwrap();
+    assert!(report.is_sound(), "{report:?}");
+    let (items, _) = node.read();
+    assert!(bytes(&items, "root/proc/sys/fs/file-nr").is_some());
+}
+
+#[test]
 fn counters_are_read_twice_and_some_each_second() {
     let node = FakeNode::new();
     let began = Instant::now();

@@ -14,10 +14,10 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     };
     let problems: Vec<String> = findings.iter().flat_map(check::check).collect();
     let tests: usize = findings.iter().map(|finding| finding.cases.len()).sum();
-    let mut text = problems
-        .iter()
-        .map(|problem| format!("{problem}\n"))
-        .collect::<String>();
+    let mut text = String::new();
+    for problem in &problems {
+        text += &format!("{problem}\n");
+    }
     let count = findings.len();
     text += &format!(
         "{count} findings, {tests} tests, {} problems\n",

@@ -17,7 +17,7 @@ pub(super) fn run(args: &QueryArgs) -> anyhow::Result<ExitCode> {
             .get(name.as_str())
             .and_then(|table| table.missing.as_ref());
         if let Some(why) = missing {
-            eprintln!("table `{name}` has no rows: {}", super::plain(why));
+            super::say(&format!("table `{name}` has no rows: {why}"));
         }
     }
     let text = match args.format {

@@ -12,16 +12,13 @@ pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let (report, contents) = verify_reader(super::open(&args.bundle)?);
     let mut text = String::new();
     for damage in &report.damage {
-        text += &format!("{}\n", super::plain(&damage.to_string()));
+        text += &format!("{damage}\n");
     }
     if report.more_damage > 0 {
         text += &format!("{} more\n", report.more_damage);
     }
     for path in &report.unlisted {
-        text += &format!(
-            "`{}`: its index is lost, so it cannot be checked\n",
-            super::plain(path)
-        );
+        text += &format!("`{path}`: its index is lost, so it cannot be checked\n");
     }
     let batches = contents.indexes.len();
     let verdict = if report.is_sound() {

@@ -39,6 +39,7 @@ impl Packed {
             limits,
             file: io::BufWriter::with_capacity(128 << 10, temporary::file()?),
             length: 0,
+            name_bytes: 0,
             error: None,
             damages: Damages::new(limits.damage_count),
             indexes: BTreeMap::new(),
@@ -147,6 +148,7 @@ struct Unpacking {
     limits: Limits,
     file: io::BufWriter<File>,
     length: u64,
+    name_bytes: u64,
     error: Option<io::Error>,
     damages: Damages,
     indexes: BTreeMap<u64, Place>,
@@ -156,20 +158,27 @@ struct Unpacking {
 impl Sink for Unpacking {
     fn member(&mut self, read: Read) -> ControlFlow<()> {
         let offset = self.length;
-        let bytes = match read.bytes {
-            Ok(bytes) if self.length + bytes.len() as u64 > self.limits.spool_bytes => {
-                let limit = self.limits.spool_bytes;
-                let reason = format!("more than {limit} bytes unpacked: the rest is not read");
+        let size = read.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        self.name_bytes += read.path.len() as u64;
+        let limits = [
+            ("unpacked", offset + size, self.limits.spool_bytes),
+            ("of names", self.name_bytes, self.limits.batch_bytes),
+        ];
+        for (what, bytes, limit) in limits {
+            if bytes > limit {
+                let reason = format!("more than {limit} bytes {what}: the rest is not read");
                 self.damages.frame(read.frame, &reason);
                 return ControlFlow::Break(());
             }
+        }
+        let bytes = match read.bytes {
             Ok(bytes) => {
                 if let Err(error) = self.file.write_all(&bytes) {
                     self.error = Some(error);
                     return ControlFlow::Break(());
                 }
-                self.length += bytes.len() as u64;
-                Ok(bytes.len() as u64)
+                self.length += size;
+                Ok(size)
             }
             Err(why) => Err(why),
         };

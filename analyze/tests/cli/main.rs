@@ -1,0 +1,9 @@
+//! The real binary: every verb, every exit code, every word of its help.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod desk;
+mod exit_codes;
+mod help;
+mod output;
+mod verbs;
