@@ -43,11 +43,8 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// Opens a bundle, `-` being standard input.
 fn open(path: &Path) -> anyhow::Result<Reader> {
     if path == Path::new("-") {
-        return Ok(Reader::from_stream(
-            io::stdin().lock(),
-            path,
-            Limits::default(),
-        )?);
+        let (stream, name) = (io::stdin().lock(), Path::new("standard input"));
+        return Ok(Reader::from_stream(stream, name, Limits::default())?);
     }
     Ok(Reader::open(path)?)
 }

@@ -3,6 +3,8 @@
 //! A node's file names are bytes; a member's name is printable UTF-8 without tricks. Bytes outside
 //! of it, and `%` itself, are written as `%XX`.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 /// Why a member name is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
@@ -77,6 +79,13 @@ pub fn check(name: &[u8], limit: usize) -> Result<&str, NameError> {
         Some(part) => Err(NameError::Part(part.to_owned())),
         None => Ok(name),
     }
+}
+
+/// What names are remembered by: a bundle may hold a million of them.
+pub(crate) fn hash(path: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    path.hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]

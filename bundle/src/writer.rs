@@ -3,7 +3,7 @@
 //! A batch is a run of entries followed by its index, in a zstd frame of its own. Whatever happens
 //! after a batch has ended, the batch can be read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
@@ -49,6 +49,8 @@ pub struct Writer<W: Write> {
     input_bytes: u64,
     batch_began: Instant,
     batches: Vec<BatchRecord>,
+    /// Hashes of the paths written.
+    written: HashSet<u64>,
 }
 
 impl<W: Write> Writer<W> {
@@ -65,6 +67,7 @@ impl<W: Write> Writer<W> {
             input_bytes: 0,
             batch_began: Instant::now(),
             batches: Vec::new(),
+            written: HashSet::new(),
         };
         let record = EntryRecord {
             path: "capture.json".to_owned(),
@@ -85,8 +88,8 @@ impl<W: Write> Writer<W> {
 
     /// Adds an entry and its record; `bytes` and `sha256` of the record are filled in here.
     ///
-    /// A path that no reader would accept is an error of kind `InvalidInput`, and nothing is
-    /// written; see [`member::escape`]. Each path is to be written once.
+    /// Two errors leave the bundle as it was, and writing may go on: `InvalidInput` for a path that
+    /// no reader would accept (see [`member::escape`]), `AlreadyExists` for one that has an entry.
     pub fn entry(&mut self, mut record: EntryRecord, bytes: &[u8]) -> io::Result<()> {
         self.member(&record.path, bytes)?;
         record.bytes = bytes.len() as u64;
@@ -94,7 +97,7 @@ impl<W: Write> Writer<W> {
         self.note(&record)
     }
 
-    /// Adds the record of a read that gave no bytes.
+    /// Adds the record of a read that gave no bytes; `InvalidInput` as for [`Writer::entry`].
     pub fn note(&mut self, record: &EntryRecord) -> io::Result<()> {
         check_name(&record.path)?;
         serde_json::to_writer(&mut self.index, record)?;
@@ -150,8 +153,12 @@ impl<W: Write> Writer<W> {
         header.set_mode(0o600);
         header.set_mtime(self.modified_s);
         header.set_entry_type(tar::EntryType::Regular);
+        let hash = member::hash(path);
         let path = format!("{}/{path}", self.top);
         check_name(&path)?;
+        if !self.written.insert(hash) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
         self.tar.append_data(&mut header, path, bytes)?;
         self.input_bytes += BLOCK_BYTES + (bytes.len() as u64).next_multiple_of(BLOCK_BYTES);
         Ok(())

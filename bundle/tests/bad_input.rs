@@ -186,7 +186,11 @@ fn hostile_names() {
         told(&twice),
         format!("`{TOP}/root/a`: a second member of this name")
     );
-    let endless = member(b"././@LongLink", EntryType::GNULongName, &[b'x'; 70_000]);
+    let endless = member(
+        b"././@LongLink",
+        EntryType::GNULongName,
+        &vec![b'x'; 70_000],
+    );
     assert_eq!(
         told(&endless),
         "a tar extension of 70000 bytes, limit 65536"
@@ -458,7 +462,7 @@ fn bombs_are_cheap() {
             .ends_with("more than 1073741824 bytes decompressed: the rest is not read")
     );
     assert!(
-        began.elapsed() < Duration::from_secs(60),
+        began.elapsed() < Duration::from_mins(1),
         "{:?}",
         began.elapsed()
     );
@@ -479,7 +483,7 @@ fn a_file_of_false_beginnings_ends() {
         "{texts:?}"
     );
     assert!(
-        began.elapsed() < Duration::from_secs(60),
+        began.elapsed() < Duration::from_mins(1),
         "{:?}",
         began.elapsed()
     );

@@ -91,7 +91,11 @@ fn large_entries_without_an_index() {
     let mut tar = Vec::new();
     for n in 0..20 {
         let path = format!("{TOP}/root/{n}");
-        tar.extend(member(path.as_bytes(), EntryType::Regular, &[0; 15 << 20]));
+        tar.extend(member(
+            path.as_bytes(),
+            EntryType::Regular,
+            &vec![0; 15 << 20],
+        ));
     }
     let peak = peak_bytes(&[first_frame(), zstd_frame(&tar)].concat());
     let limits = limits();

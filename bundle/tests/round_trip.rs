@@ -159,6 +159,21 @@ fn names_that_no_reader_accepts_are_not_written() {
 }
 
 #[test]
+fn a_path_is_written_once() {
+    let mut writer = Writer::new(Vec::new(), TOP, &capture()).unwrap();
+    writer
+        .entry(record("root/a", Outcome::Complete), b"first")
+        .unwrap();
+    let error = writer
+        .entry(record("root/a", Outcome::Complete), b"second")
+        .unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+    let (items, contents) = read(&writer.seal(summary()).unwrap());
+    assert_eq!(damage(&contents), [""; 0]);
+    assert_eq!(lines(&items)[1..], ["root/a 5 complete"]);
+}
+
+#[test]
 fn a_newer_minor_version_with_new_fields_is_read() {
     let mut newer = capture();
     newer.format = FormatVersion { major: 1, minor: 9 };

@@ -1,7 +1,6 @@
 //! One pass over all members, from damage to damage.
 
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::ControlFlow;
 
 use super::frames::{Fault, Found};
@@ -158,7 +157,7 @@ impl<'a> Walk<'a> {
                 "the member lies outside of the top folder `{known}`"
             ));
         }
-        if !self.seen.insert(hash(path)) {
+        if !self.seen.insert(member::hash(path)) {
             return Err("a second member of this name".to_owned());
         }
         Ok(Some(path.to_owned()))
@@ -211,12 +210,6 @@ impl<'a> Walk<'a> {
             }
         }
     }
-}
-
-fn hash(path: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    path.hash(&mut hasher);
-    hasher.finish()
 }
 
 fn describe(kind: tar::EntryType) -> &'static str {

@@ -538,8 +538,17 @@ impl<'a> Cx<'a> {
     }
 
     fn check(&mut self, result: io::Result<()>) {
-        if let Err(error) = result {
-            self.failure.get_or_insert(error);
+        let Err(error) = result else { return };
+        match error.kind() {
+            _ if error.raw_os_error().is_some() => {
+                self.failure.get_or_insert(error);
+            }
+            // Another source has read the same file: one copy is enough.
+            io::ErrorKind::AlreadyExists => {}
+            io::ErrorKind::InvalidInput => self.leave_out("a name that no bundle can hold", 1),
+            _ => {
+                self.failure.get_or_insert(error);
+            }
         }
     }
 }
