@@ -1,22 +1,32 @@
 //! The report: a model that says everything, and a page that only renders it.
+//!
+//! `model.rs` is the shape, `sections/` fills it from the tables, `page.rs` renders it with the
+//! templates of `report-templates/`.
 
-use serde::Serialize;
+pub mod chart;
+pub mod model;
+pub mod page;
+pub mod sections;
+pub mod view;
+
+pub use model::Model;
+pub use page::html;
 
 use crate::evaluate::Evaluated;
 use crate::table::Loaded;
 
-/// Everything that the page shows; written as `report.json` too.
-#[derive(Clone, Debug, Serialize)]
-pub struct Model {}
-
 /// Builds the model.
 pub fn model(loaded: &Loaded, evaluated: &[Evaluated]) -> anyhow::Result<Model> {
-    let _ = (loaded, evaluated);
-    Ok(Model {})
-}
-
-/// Renders the page: one HTML file that needs nothing else.
-pub fn html(model: &Model) -> anyhow::Result<String> {
-    let _ = model;
-    Ok(String::new())
+    Ok(Model {
+        schema_version: model::SCHEMA_VERSION,
+        program_version: env!("CARGO_PKG_VERSION"),
+        header: sections::header::header(loaded),
+        quality: sections::header::quality(loaded),
+        counts: sections::findings::counts(evaluated),
+        findings: sections::findings::cards(evaluated),
+        not_assessed: sections::findings::not_assessed(evaluated),
+        broken: sections::findings::broken(evaluated),
+        clear: sections::findings::clear(evaluated),
+        sections: sections::all(&loaded.tables),
+    })
 }

@@ -57,7 +57,10 @@ pub(crate) fn capabilities() -> String {
 }
 
 /// A file of the collector itself, which is on the live `/proc` also when the node is a folder.
-#[expect(clippy::disallowed_methods, reason = "a file of the collector, not of the node")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a file of the collector, not of the node"
+)]
 fn own_file(name: &str) -> Option<String> {
     std::fs::read_to_string(format!("/proc/self/{name}")).ok()
 }

@@ -11,6 +11,7 @@ mod cli;
 mod clock;
 mod command;
 mod cost;
+mod journal;
 mod output;
 mod plan;
 mod root;

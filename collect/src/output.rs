@@ -64,7 +64,10 @@ impl Output {
         })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the folder of the bundle, not of the node")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the folder of the bundle, not of the node"
+    )]
     /// Makes the bundle durable and gives it its name; returns the name, or nothing for standard
     /// output.
     pub(crate) fn finish(self) -> anyhow::Result<Option<PathBuf>> {

@@ -42,7 +42,10 @@ pub fn check(finding: &Finding) -> Vec<String> {
     }
     for name in finding.params.keys() {
         if !finding.query.contains(&format!("params.{name}")) {
-            at(line, format!("the threshold `{name}` is not used: write `params.{name}`"));
+            at(
+                line,
+                format!("the threshold `{name}` is not used: write `params.{name}`"),
+            );
         }
     }
     let kind = |column: &str| column_kind(&named, column);

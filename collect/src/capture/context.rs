@@ -163,15 +163,13 @@ impl<'a> Cx<'a> {
         let result = self.fill_tail(path, limit);
         let (outcome, cut) = match result {
             Ok(None) => (Outcome::Complete, None),
+            // The end of a log is what was asked for: it is whole, and the index says that it is cut.
             Ok(Some(of_bytes)) => {
                 let cut = Cut {
                     kept: Kept::Tail,
                     of_bytes: Some(of_bytes),
                 };
-                (
-                    Outcome::Partial(format!("the last {limit} of {of_bytes} bytes")),
-                    Some(cut),
-                )
+                (Outcome::Complete, Some(cut))
             }
             Err(error) => (root::outcome(&error), None),
         };
@@ -242,6 +240,18 @@ impl<'a> Cx<'a> {
 
     /// Stores bytes that come from a system call or a service under a name of their own.
     pub(crate) fn answer(&mut self, member: &str, bytes: &[u8], outcome: Outcome, took: Duration) {
+        self.answer_cut(member, bytes, outcome, took, None);
+    }
+
+    /// As [`Cx::answer`], for an answer that was cut on purpose.
+    pub(crate) fn answer_cut(
+        &mut self,
+        member: &str,
+        bytes: &[u8],
+        outcome: Outcome,
+        took: Duration,
+        cut: Option<Cut>,
+    ) {
         if self.refuse() {
             return;
         }
@@ -253,7 +263,7 @@ impl<'a> Cx<'a> {
             self.current.id,
             outcome,
             Kind::Answer,
-            None,
+            cut,
         );
         record.took_us = took.as_micros() as u64;
         self.store(record);

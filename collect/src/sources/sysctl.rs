@@ -33,8 +33,12 @@ const NEVER: [&str; 9] = [
 ];
 
 /// Gauges that other sources read earlier.
-const ELSEWHERE: [&str; 4] =
-    ["file-nr", "nf_conntrack_count", "nf_conntrack_max", "nf_conntrack_buckets"];
+const ELSEWHERE: [&str; 4] = [
+    "file-nr",
+    "nf_conntrack_count",
+    "nf_conntrack_max",
+    "nf_conntrack_buckets",
+];
 
 /// The source.
 pub(crate) static SOURCE: Source = Source {

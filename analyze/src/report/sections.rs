@@ -1,0 +1,33 @@
+//! The chapters of the report, one file each.
+
+use super::model::Section;
+use crate::table::Tables;
+
+mod capture;
+mod cgroups;
+mod cpu;
+pub mod findings;
+pub mod header;
+mod kernel_log;
+mod memory;
+mod network;
+mod node;
+mod pressure;
+mod processes;
+mod storage;
+
+/// All chapters in their order.
+pub fn all(tables: &Tables) -> Vec<Section> {
+    vec![
+        cpu::section(tables),
+        memory::section(tables),
+        pressure::section(tables),
+        cgroups::section(tables),
+        processes::section(tables),
+        network::section(tables),
+        storage::section(tables),
+        kernel_log::section(tables),
+        node::section(tables),
+        capture::section(tables),
+    ]
+}

@@ -1,0 +1,117 @@
+//! Which node, when, and how good the capture is.
+
+use crate::finding::output;
+use crate::query;
+use crate::report::model::{Fact, Header, Quality};
+use crate::report::view::{Show, view};
+use crate::table::{Cell, Loaded};
+use crate::units;
+
+/// Facts of the header: column of `node_info`, name, how it is shown.
+const FACTS: [(&str, &str, Show); 8] = [
+    ("os_name", "System", Show::Text),
+    ("kernel_release", "Kernel", Show::Text),
+    ("machine_model", "Machine", Show::Text),
+    ("cpu_count", "CPUs", Show::Count),
+    ("memory_total_bytes", "Memory", Show::Bytes),
+    ("uptime_us", "Up for", Show::Duration),
+    ("load_1m", "Load", Show::Number),
+    ("cgroup_version", "cgroups", Show::Text),
+];
+
+/// Which node, when.
+pub fn header(loaded: &Loaded) -> Header {
+    let capture = loaded.node.capture.as_ref();
+    let grid = query::select(&loaded.tables, &[], "SELECT * FROM node_info").unwrap_or_default();
+    let row = grid.rows.first();
+    let mut facts: Vec<Fact> = FACTS
+        .iter()
+        .filter_map(|(column, name, show)| {
+            let cell = row?.get(grid.place(column)?)?;
+            (*cell != Cell::Null).then(|| Fact {
+                name,
+                value: view(cell, *show).text,
+            })
+        })
+        .collect();
+    if let Some(capture) = capture {
+        let window = match capture.window_seconds {
+            0 => "one reading".to_owned(),
+            seconds => format!("{seconds} s"),
+        };
+        facts.push(Fact {
+            name: "Window",
+            value: window,
+        });
+    }
+    Header {
+        node: capture.map_or_else(|| "unknown node".to_owned(), |c| c.node.clone()),
+        captured_at: capture.map_or_else(
+            || "at an unknown time".to_owned(),
+            |c| units::utc(c.started.realtime_us),
+        ),
+        facts,
+    }
+}
+
+/// How good the capture is. Damage and missing sources are told before any finding.
+pub fn quality(loaded: &Loaded) -> Quality {
+    const SHOWN: usize = 20;
+    let mut problems = Vec::new();
+    match &loaded.contents.summary {
+        None => problems.push(
+            "The bundle was not sealed: the capture was killed, or the file is cut.".to_owned(),
+        ),
+        Some(summary) => {
+            if !summary.finished {
+                problems.push(format!(
+                    "The capture was ended early by {}.",
+                    summary.ended_by
+                ));
+            }
+            for source in summary
+                .sources
+                .iter()
+                .filter(|source| source.outcome.is_degraded())
+            {
+                let reason = source.outcome.reason().unwrap_or_default();
+                problems.push(format!(
+                    "{}: {}: {reason}",
+                    source.id,
+                    source.outcome.name()
+                ));
+            }
+        }
+    }
+    let damage = &loaded.contents.damage;
+    problems.extend(
+        damage
+            .iter()
+            .take(SHOWN)
+            .map(|one| format!("Damage at {one}")),
+    );
+    let more = damage.len().saturating_sub(SHOWN) as u64 + loaded.contents.more_damage;
+    if more > 0 {
+        problems.push(format!(
+            "{more} more places of damage; `analyze verify` lists them."
+        ));
+    }
+    let parsing = loaded.damage.list.len() as u64 + loaded.damage.more;
+    if parsing > 0 {
+        let first = loaded.damage.list.first();
+        let example = first
+            .map(|d| format!(" (first: {}: {})", d.entry, d.reason))
+            .unwrap_or_default();
+        problems.push(format!("{parsing} lines could not be read{example}"));
+    }
+    let clean = |text: String| {
+        text.chars()
+            .map(|c| if c.is_control() { '\u{FFFD}' } else { c })
+            .collect()
+    };
+    Quality {
+        is_good: problems.is_empty(),
+        sentence: output::quality(loaded),
+        problems: problems.into_iter().map(clean).collect(),
+    }
+}

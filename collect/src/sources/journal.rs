@@ -1,0 +1,135 @@
+//! The journal of kubelet, the runtimes, systemd and the kernel, and whatever was an error.
+//!
+//! The journal's files are read as they are: journald may be dead, and no program is executed.
+
+use std::fs::File;
+use std::time::{Duration, Instant};
+
+use freezeframe_bundle::{Cut, Kept, Outcome};
+
+use crate::journal::{self, Budget, Entry};
+use crate::source::{Cx, Estimate, Hazard, Privacy, Source};
+
+const FOLDERS: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
+/// Export bytes: some hours of a busy kubelet.
+const EXPORT_BYTES: usize = 8 << 20;
+/// Entries looked at: about half a second of CPU.
+const ENTRIES: usize = 40_000;
+const DEADLINE: Duration = Duration::from_secs(8);
+/// Parts of the names of units that a node depends on.
+const UNITS: [&str; 16] = [
+    "kubelet",
+    "containerd",
+    "docker",
+    "crio",
+    "k3s",
+    "rke2",
+    "k0s",
+    "kube",
+    "etcd",
+    "cni",
+    "calico",
+    "cilium",
+    "chrony",
+    "node-problem-detector",
+    "systemd-networkd",
+    "systemd-journald",
+];
+
+/// The source.
+pub(crate) static SOURCE: Source = Source {
+    id: "journal",
+    order: 510,
+    about: "journal of kubelet, runtimes, systemd, kernel, and every error; newest first",
+    reads: &[
+        "/var/log/journal/*/*.journal",
+        "/run/log/journal/*/*.journal",
+    ],
+    hazard: Hazard::Unkillable,
+    privacy: Privacy::Text,
+    deadline: DEADLINE,
+    max_bytes: EXPORT_BYTES as u64,
+    estimate: Estimate::Fixed(1),
+    capture,
+    again: None,
+    each_second: &[],
+};
+
+fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
+    let began = Instant::now();
+    let files = files(cx);
+    if files.is_empty() {
+        return Err(Outcome::Absent(
+            "no journal files are on this node".to_owned(),
+        ));
+    }
+    let budget = Budget {
+        bytes: EXPORT_BYTES,
+        entries: ENTRIES,
+        ends: began + DEADLINE,
+    };
+    let harvest = journal::harvest(files, budget, wanted);
+    let mut why: Vec<String> = harvest
+        .damage
+        .iter()
+        .map(|(file, offset, reason)| format!("{file} at {offset}: {reason}"))
+        .collect();
+    if harvest.stopped_by == Some("the deadline") {
+        why.push(format!("the deadline, after {} entries", harvest.entries));
+    }
+    let outcome = if why.is_empty() {
+        Outcome::Complete
+    } else {
+        Outcome::Partial(why.join("; "))
+    };
+    // Only the newest are wanted: that older ones are left out is no fault.
+    let cut = harvest.stopped_by.map(|_| Cut {
+        kept: Kept::Tail,
+        of_bytes: None,
+    });
+    cx.answer_cut(
+        "journal/system.export",
+        &harvest.export,
+        outcome,
+        began.elapsed(),
+        cut,
+    );
+    Ok(())
+}
+
+/// System journals: `system.journal`, archived and dirty ones. Users' own are left alone.
+fn files(cx: &mut Cx<'_>) -> Vec<(String, File)> {
+    let mut files = Vec::new();
+    for folder in FOLDERS {
+        for machine in cx.list(folder) {
+            let Some(machine) = machine.text().filter(|_| machine.is_folder) else {
+                continue;
+            };
+            let folder = format!("{folder}/{machine}");
+            for name in cx.list(&folder) {
+                let Some(name) = name.text().filter(|name| name.starts_with("system")) else {
+                    continue;
+                };
+                let path = format!("{folder}/{name}");
+                if let Ok(file) = cx.root().file(path.as_bytes()) {
+                    files.push((path, file));
+                }
+            }
+        }
+    }
+    files
+}
+
+fn wanted(entry: &Entry) -> bool {
+    let is_error = entry
+        .text("PRIORITY")
+        .and_then(|p| p.parse::<u8>().ok())
+        .is_some_and(|p| p <= 4);
+    let is_kernel = entry.text("_TRANSPORT") == Some("kernel");
+    let unit = entry
+        .text("_SYSTEMD_UNIT")
+        .or(entry.text("SYSLOG_IDENTIFIER"))
+        .unwrap_or_default();
+    let is_init = entry.text("_PID") == Some("1");
+    is_error || is_kernel || is_init || UNITS.iter().any(|part| unit.contains(part))
+}
