@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+#[allow(clippy::disallowed_methods)] // it runs where the crate is built, not on a node
 /// Writes `$OUT_DIR/<folder>.rs`: a module per file of `src/<folder>`, and `list`, a slice of
 /// references to the `item` of each, sorted by file name, both of this `visibility`.
 fn register(

@@ -9,6 +9,7 @@ use freezeframe_bundle::{Limits, Reader};
 
 use crate::cli::Verb;
 use crate::table::Loaded;
+use crate::text::is_tricky;
 
 mod check_findings;
 mod explain;
@@ -90,14 +91,14 @@ fn print(text: &str) -> anyhow::Result<()> {
 /// Text without control characters other than line ends and tabs, and without the characters that
 /// turn the direction of writing: names of a node must not steer a terminal.
 fn plain(text: &str) -> String {
+    let keep = |c: char| matches!(c, '\n' | '\t') || !is_tricky(c);
     text.chars()
-        .map(|c| match c {
-            '\n' | '\t' => c,
-            c if c.is_control() => '\u{FFFD}',
-            '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => {
-                '\u{FFFD}'
+        .map(|c| {
+            if keep(c) {
+                c
+            } else {
+                char::REPLACEMENT_CHARACTER
             }
-            c => c,
         })
         .collect()
 }

@@ -15,4 +15,5 @@ pub mod report;
 pub mod schema;
 pub mod table;
 pub mod tables;
+pub mod text;
 pub mod units;

@@ -8,6 +8,7 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 
 use crate::query::Grid;
 use crate::table::Cell;
+use crate::text::visible;
 use crate::units;
 
 /// Renders the message of each row. Columns are variables, thresholds are `params.<name>`.
@@ -43,7 +44,9 @@ pub fn render(
                 .collect();
             values.insert("params", Value::from(params.clone()));
             let text = template.render(values).map_err(failed)?;
-            Ok(text.split_whitespace().collect::<Vec<_>>().join(" "))
+            Ok(visible(
+                &text.split_whitespace().collect::<Vec<_>>().join(" "),
+            ))
         })
         .collect()
 }

@@ -92,7 +92,7 @@ pub(crate) fn harvest(
             harvest.stopped_by = Some("the limit of entries");
             break;
         }
-        if looked_at % 64 == 0 && Instant::now() >= budget.ends {
+        if looked_at.is_multiple_of(64_usize) && Instant::now() >= budget.ends {
             harvest.stopped_by = Some("the deadline");
             break;
         }

@@ -52,8 +52,8 @@ const fn pattern(
 /// Devices that vanish with what is behind them: errors of theirs tell nothing about a disk.
 const SOFT_DEVICES: &[&str] = &["dev loop", "dev nbd", "dev fd0", "dev sr0", "(DISCARD)"];
 
-/// All patterns; the first that fits counts. Sources: the kernel's own format strings (mm/oom_kill.c,
-/// kernel/hung_task.c, kernel/watchdog.c, block/blk-mq.c, fs/ext4/super.c, fs/xfs, net/netfilter,
+/// All patterns; the first that fits counts. Sources: the kernel's own format strings (`mm/oom_kill.c`,
+/// `kernel/hung_task.c`, kernel/watchdog.c, block/blk-mq.c, fs/ext4/super.c, fs/xfs, net/netfilter,
 /// net/core/neighbour.c, arch/x86/mm/fault.c, drivers/nvme/host/pci.c).
 pub const PATTERNS: &[Pattern] = &[
     pattern(
@@ -118,6 +118,18 @@ pub const PATTERNS: &[Pattern] = &[
         &["BUG: unable to handle kernel paging request"],
         None,
     ),
+    // arm64 and powerpc.
+    pattern(
+        "oops",
+        &["Unable to handle kernel paging request at virtual address"],
+        None,
+    ),
+    pattern(
+        "oops",
+        &["BUG: Unable to handle kernel data access at"],
+        None,
+    ),
+    pattern("oops", &["Internal error: Oops"], None),
     pattern(
         "oops",
         &["Unable to handle kernel NULL pointer dereference"],

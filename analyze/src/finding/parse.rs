@@ -130,18 +130,19 @@ pub fn parse(file: &str, family: &str, id: &str, text: &str) -> Result<Finding, 
             "Remediation" => finding.remediation = body,
             "False positives" => finding.false_positives = body,
             "References" => finding.references = body,
-            heading => match heading.strip_prefix("Test: ") {
-                Some(name) => finding
-                    .cases
-                    .push(case(section, name).map_err(|(l, r)| fail(l, r))?),
-                None => {
+            heading => {
+                if let Some(name) = heading.strip_prefix("Test: ") {
+                    finding
+                        .cases
+                        .push(case(section, name).map_err(|(l, r)| fail(l, r))?);
+                } else {
                     let near = nearest(heading, &HEADINGS);
                     return Err(fail(
                         section.line,
                         format!("unknown heading `{heading}`: did you mean `{near}`?"),
                     ));
                 }
-            },
+            }
         }
     }
     for heading in HEADINGS {
@@ -181,19 +182,18 @@ fn sections(markdown: &str, first_line: usize) -> (String, Vec<Section<'_>>) {
         if line.starts_with("```") {
             in_code = !in_code;
         }
-        match line.strip_prefix("## ").filter(|_| !in_code) {
-            Some(heading) => sections.push(Section {
+        if let Some(heading) = line.strip_prefix("## ").filter(|_| !in_code) {
+            sections.push(Section {
                 heading: heading.trim(),
                 line: first_line + number,
                 body: String::new(),
-            }),
-            None => {
-                let body = sections
-                    .last_mut()
-                    .map_or(&mut preface, |section| &mut section.body);
-                body.push_str(line);
-                body.push('\n');
-            }
+            });
+        } else {
+            let body = sections
+                .last_mut()
+                .map_or(&mut preface, |section| &mut section.body);
+            body.push_str(line);
+            body.push('\n');
         }
     }
     (preface, sections)

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::model::Block;
 use crate::query::{self, Grid};
 use crate::table::{Cell, Tables};
+use crate::text::visible;
 use crate::units;
 
 /// Longest text in a cell; the rest is in its title.
@@ -284,10 +285,7 @@ pub fn view(cell: &Cell, show: Show) -> View {
 pub fn plain(cell: &Cell) -> String {
     match cell {
         Cell::Null => String::new(),
-        Cell::Text(value) => value
-            .chars()
-            .map(|c| if c.is_control() { '\u{FFFD}' } else { c })
-            .collect(),
+        Cell::Text(value) => visible(value),
         Cell::Int(value) => value.to_string(),
         Cell::Float(value) => value.to_string(),
         Cell::Bool(value) => value.to_string(),

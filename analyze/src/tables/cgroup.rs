@@ -325,7 +325,7 @@ impl Values {
                 self.period = words.next().and_then(|word| word.parse().ok());
             }
             "cpu.cfs_quota_us" => {
-                self.quota = Some(u64::try_from(text.trim().parse::<i64>().ok()?).ok())
+                self.quota = Some(u64::try_from(text.trim().parse::<i64>().ok()?).ok());
             }
             "cpu.cfs_period_us" => self.period = Some(number()?),
             "cpu.weight" | "cpu.shares" => self.weight = Some(number()?),
@@ -354,7 +354,7 @@ impl Values {
             "pids.max" => self.pids_limit = limit(&text)?,
             "pids.events" => self.pids_refused = key("max"),
             "cgroup.procs" => {
-                self.processes = Some(text.lines().filter(|line| !line.is_empty()).count() as u64)
+                self.processes = Some(text.lines().filter(|line| !line.is_empty()).count() as u64);
             }
             "cgroup.stat" => {
                 self.descendants = key("nr_descendants");

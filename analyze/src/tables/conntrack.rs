@@ -49,7 +49,7 @@ struct Conntrack {
     count: Option<u64>,
     max: Option<u64>,
     buckets: Option<u64>,
-    /// drop, early_drop, insert_failed, summed over CPUs.
+    /// drop, `early_drop`, `insert_failed`, summed over CPUs.
     stat: Option<Counters>,
 }
 
@@ -91,7 +91,7 @@ impl Decode for Conntrack {
     }
 }
 
-/// drop, early_drop and insert_failed over all CPUs; the columns differ between kernels.
+/// drop, `early_drop` and `insert_failed` over all CPUs; the columns differ between kernels.
 fn sums(text: &str) -> Option<Vec<u64>> {
     let mut lines = text.lines();
     let names: Vec<&str> = lines.next()?.split_ascii_whitespace().collect();

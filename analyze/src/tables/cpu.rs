@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Kinds in their order (proc(5)): user, nice, system, idle, iowait, irq, softirq, steal, guest,
-//! guest_nice. Guest time is part of user time.
+//! `guest_nice`. Guest time is part of user time.
 
 use std::collections::BTreeMap;
 

@@ -92,13 +92,12 @@ impl Decode for Disk {
                 );
                 continue;
             };
-            match self.devices.get_mut(name) {
-                Some((_, _, counters)) => counters.update(input, values),
-                None => {
-                    let counters = Counters::new(input, Some(number), values);
-                    self.devices
-                        .insert(name.to_owned(), (major, minor, counters));
-                }
+            if let Some((_, _, counters)) = self.devices.get_mut(name) {
+                counters.update(input, values);
+            } else {
+                let counters = Counters::new(input, Some(number), values);
+                self.devices
+                    .insert(name.to_owned(), (major, minor, counters));
             }
         }
     }

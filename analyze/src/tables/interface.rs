@@ -89,12 +89,11 @@ impl Decode for Interfaces {
                 );
                 continue;
             };
-            match self.interfaces.get_mut(&(pid, name.to_owned())) {
-                Some(counters) => counters.update(input, values),
-                None => {
-                    let counters = Counters::new(input, Some(number), values);
-                    self.interfaces.insert((pid, name.to_owned()), counters);
-                }
+            if let Some(counters) = self.interfaces.get_mut(&(pid, name.to_owned())) {
+                counters.update(input, values);
+            } else {
+                let counters = Counters::new(input, Some(number), values);
+                self.interfaces.insert((pid, name.to_owned()), counters);
             }
         }
     }

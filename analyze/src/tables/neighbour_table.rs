@@ -38,7 +38,7 @@ pub static TABLE: Table = Table {
 
 #[derive(Default)]
 struct NeighbourTables {
-    /// Entries, table_fulls, unresolved_discards.
+    /// Entries, `table_fulls`, `unresolved_discards`.
     stats: BTreeMap<&'static str, Counters>,
     limits: BTreeMap<&'static str, u64>,
 }

@@ -124,7 +124,9 @@ fn scope_and_resource(path: &str) -> Option<(String, String)> {
         return Some(("node".to_owned(), resource.to_owned()));
     }
     let (folder, file) = path.strip_prefix("/sys/fs/cgroup")?.rsplit_once('/')?;
-    let scope = if folder.is_empty() { "/" } else { folder };
+    // Hybrid nodes mount the unified tree below.
+    let group = folder.strip_prefix("/unified").unwrap_or(folder);
+    let scope = if group.is_empty() { "/" } else { group };
     Some((scope.to_owned(), file.strip_suffix(".pressure")?.to_owned()))
 }
 

@@ -211,10 +211,8 @@ impl Decode for Processes {
             self.stat(pid, input, damages);
             return;
         }
-        // Files of a process without stat are of nobody.
-        let Some(process) = self.processes.get_mut(&pid) else {
-            return;
-        };
+        // A process without stat gets no row.
+        let process = self.processes.entry(pid).or_default();
         let reading = usize::from(input.reading > 0);
         match file {
             "status" => process.status(&input.text()),
@@ -251,16 +249,16 @@ impl Decode for Processes {
             "oom_score_adj" => process.oom_score_adjust = input.text().trim().parse().ok(),
             "limits" => process.fd_limit = open_files_limit(&input.text()),
             "cgroup" => {
-                process.cgroup = identity::cgroup_of_process(&input.text()).map(str::to_owned)
+                process.cgroup = identity::cgroup_of_process(&input.text()).map(str::to_owned);
             }
             "cmdline" => process.command_line = command_line(input.bytes),
             "exe" => process.exe = Some(input.text().into_owned()),
             "wchan" => {
                 process.wchan =
-                    Some(input.text().trim().to_owned()).filter(|w| w != "0" && !w.is_empty())
+                    Some(input.text().trim().to_owned()).filter(|w| w != "0" && !w.is_empty());
             }
             "fd" => {
-                process.fd_count = Some(input.bytes.iter().filter(|b| **b == b'\n').count() as u64)
+                process.fd_count = Some(input.bytes.iter().filter(|b| **b == b'\n').count() as u64);
             }
             "net" | "pid" | "mnt" => {
                 let place = ["net", "pid", "mnt"].iter().position(|name| *name == file);

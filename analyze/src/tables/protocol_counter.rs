@@ -3,7 +3,7 @@
 //! ```text
 //! TcpExt: SyncookiesSent SyncookiesRecv ListenOverflows
 //! TcpExt: 0 0 12
-//! Ip6InReceives                   	10
+//! Ip6InReceives                     10
 //! ```
 
 use std::collections::BTreeMap;

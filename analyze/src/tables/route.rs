@@ -1,8 +1,8 @@
 //! Routes of IPv4 of every namespace, from `net/route`.
 //!
 //! ```text
-//! Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
-//! eth0	00000000	0101000A	0003	0	0	0	00000000	0	0	0
+//! Iface  Destination  Gateway   Flags  RefCnt  Use  Metric  Mask    MTU  Window  IRTT
+//! eth0  00000000  0101000A  0003  0  0  0  00000000  0  0  0
 //! ```
 
 use std::net::Ipv4Addr;

@@ -4,7 +4,7 @@
 //! 0004f2d1 00000000 00000012 0 0 0 0 0 0 00000000 0 0 00000001
 //! ```
 //!
-//! Processed, dropped (backlog full), time_squeeze (budget used up); the CPU is the 13th since 5.10.
+//! Processed, dropped (backlog full), `time_squeeze` (budget used up); the CPU is the 13th since 5.10.
 
 use std::collections::BTreeMap;
 

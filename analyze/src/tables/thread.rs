@@ -96,7 +96,7 @@ impl Decode for Threads {
         match file {
             "wchan" => {
                 thread.wchan =
-                    Some(input.text().trim().to_owned()).filter(|w| w != "0" && !w.is_empty())
+                    Some(input.text().trim().to_owned()).filter(|w| w != "0" && !w.is_empty());
             }
             "syscall" => {
                 thread.syscall = input

@@ -34,12 +34,11 @@ impl Decode for VmStat {
                 damages.add(input, Some(number), format!("not `name value`: `{line}`"));
                 continue;
             };
-            match self.values.get_mut(name) {
-                Some(counters) => counters.update(input, vec![value]),
-                None => {
-                    let counters = Counters::new(input, Some(number), vec![value]);
-                    self.values.insert(name.to_owned(), counters);
-                }
+            if let Some(counters) = self.values.get_mut(name) {
+                counters.update(input, vec![value]);
+            } else {
+                let counters = Counters::new(input, Some(number), vec![value]);
+                self.values.insert(name.to_owned(), counters);
             }
         }
     }

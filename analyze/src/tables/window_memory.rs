@@ -32,9 +32,12 @@ const COLUMNS: [(&str, &str); 7] = [
     ("SwapFree", "swap_free_bytes"),
 ];
 
+/// Entry, number, time, columns.
+type Reading = (String, u32, Option<u64>, Vec<(&'static str, u64)>);
+
 #[derive(Default)]
 struct WindowMemory {
-    readings: Vec<(String, u32, Option<u64>, Vec<(&'static str, u64)>)>,
+    readings: Vec<Reading>,
 }
 
 impl Decode for WindowMemory {

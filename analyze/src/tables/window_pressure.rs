@@ -23,10 +23,13 @@ pub static TABLE: Table = Table {
     decoder: || Box::new(WindowPressure::default()),
 };
 
+/// Entry, line, reading, resource, kind, the kernel's mean of 10 s, the interval.
+type Stalled = (String, i64, u32, String, String, Option<f64>, Interval);
+
 #[derive(Default)]
 struct WindowPressure {
     series: BTreeMap<(String, String), Series>,
-    intervals: Vec<(String, i64, u32, String, String, Option<f64>, Interval)>,
+    intervals: Vec<Stalled>,
 }
 
 impl Decode for WindowPressure {

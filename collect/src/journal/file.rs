@@ -77,7 +77,7 @@ impl JournalFile {
         let mut offset = first;
         while offset != 0 && self.arrays.len() < ARRAYS {
             let mut header = [0; 24];
-            let fits = offset % 8 == 0 && offset < self.length;
+            let fits = offset.is_multiple_of(8) && offset < self.length;
             if !fits || self.file.read_exact_at(&mut header, offset).is_err() {
                 return;
             }

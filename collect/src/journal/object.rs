@@ -39,7 +39,7 @@ pub(super) fn read(
     limit: u64,
 ) -> Result<Object, Damage> {
     let fail = |reason: String| (offset, reason);
-    if offset % 8 != 0
+    if !offset.is_multiple_of(8)
         || offset
             .checked_add(HEADER_BYTES)
             .is_none_or(|end| end > length)
@@ -156,6 +156,6 @@ mod tests {
             decompress(COMPRESSED_ZSTD, &zeros).map(|text| text.len()),
             Ok(FIELD_BYTES)
         );
-        assert!(decompress(COMPRESSED_XZ, &[0; 20_000]).is_err());
+        assert!(decompress(COMPRESSED_XZ, &vec![0; 20_000]).is_err());
     }
 }

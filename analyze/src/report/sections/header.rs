@@ -5,6 +5,7 @@ use crate::query;
 use crate::report::model::{Fact, Header, Quality};
 use crate::report::view::{Show, view};
 use crate::table::{Cell, Loaded};
+use crate::text::visible;
 use crate::units;
 
 /// Facts of the header: column of `node_info`, name, how it is shown.
@@ -104,14 +105,9 @@ pub fn quality(loaded: &Loaded) -> Quality {
             .unwrap_or_default();
         problems.push(format!("{parsing} lines could not be read{example}"));
     }
-    let clean = |text: String| {
-        text.chars()
-            .map(|c| if c.is_control() { '\u{FFFD}' } else { c })
-            .collect()
-    };
     Quality {
         is_good: problems.is_empty(),
         sentence: output::quality(loaded),
-        problems: problems.into_iter().map(clean).collect(),
+        problems: problems.iter().map(|problem| visible(problem)).collect(),
     }
 }

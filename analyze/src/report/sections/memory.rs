@@ -35,7 +35,7 @@ const NODE: Spec = Spec {
     columns: &[
         shown("total_bytes", "total", Show::Bytes),
         shown("available_bytes", "available", Show::Bytes),
-        shown("available_ratio", "available", Show::Bar),
+        shown("available_ratio", "available", Show::Percent),
         shown("free_bytes", "free", Show::Bytes),
         shown("cached_bytes", "page cache", Show::Bytes),
         shown("anon_bytes", "programs", Show::Bytes),
