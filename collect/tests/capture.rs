@@ -55,7 +55,7 @@ fn bytes_are_stored_as_read() {
 #[test]
 fn a_file_that_two_sources_read_is_stored_once() {
     let node = FakeNode::new();
-    // Of the sources `sysctl` and `file_descriptor`, `sysctl` and `network`.
+    // `system` and `sysctl` read the one, `network` and `sysctl` the other.
     node.file("proc/sys/fs/file-nr", "9280\t0\t9223372036854775807\n");
     node.file("proc/sys/net/netfilter/nf_conntrack_count", "17\n");
     node.collect(&["--window", "0"]);
