@@ -51,6 +51,13 @@ enum Absence {
     Usual,
 }
 
+impl Absence {
+    /// Whether the outcome is an absence that is not worth a record.
+    fn is_usual(self, outcome: &Outcome) -> bool {
+        self == Self::Usual && matches!(outcome, Outcome::Absent(_))
+    }
+}
+
 /// The source that is being read.
 struct Current {
     id: &'static str,
@@ -131,13 +138,17 @@ impl<'a> Cx<'a> {
 
     /// Reads a file that not every node has; that it does not exist is not worth a record.
     pub(crate) fn try_read(&mut self, path: impl AsRef<[u8]>) -> bool {
-        let path = path.as_ref();
-        self.read_file(path, FILE_BYTES, Absence::Usual)
+        self.read_file(path.as_ref(), FILE_BYTES, Absence::Usual)
     }
 
     /// Reads at most `limit` bytes from the beginning of a file.
     pub(crate) fn read_up_to(&mut self, path: impl AsRef<[u8]>, limit: usize) -> bool {
         self.read_file(path.as_ref(), limit, Absence::Recorded)
+    }
+
+    /// Reads at most `limit` bytes of a file that not every node has.
+    pub(crate) fn try_read_up_to(&mut self, path: impl AsRef<[u8]>, limit: usize) -> bool {
+        self.read_file(path.as_ref(), limit, Absence::Usual)
     }
 
     /// Reads a file without storing it: to decide what to read next.
@@ -177,22 +188,14 @@ impl<'a> Cx<'a> {
         self.store(timer.record(member, self.current.id, outcome, Kind::File, cut))
     }
 
-    /// Reads the target of a symbolic link.
+    /// Reads the target of a symbolic link; says whether there is one.
     pub(crate) fn read_link(&mut self, path: impl AsRef<[u8]>) -> bool {
-        let path = path.as_ref();
-        if self.refuse() {
-            return false;
-        }
-        let timer = Timer::start();
-        let outcome = match self.root.link(path) {
-            Ok(target) => {
-                self.fill_with(&target);
-                Outcome::Complete
-            }
-            Err(error) => root::outcome(&error),
-        };
-        let member = self.member(path);
-        self.store(timer.record(member, self.current.id, outcome, Kind::Link, None))
+        self.link(path.as_ref(), Absence::Recorded)
+    }
+
+    /// Reads the target of a link that is not everywhere: a kernel thread has no program.
+    pub(crate) fn try_link(&mut self, path: impl AsRef<[u8]>) -> bool {
+        self.link(path.as_ref(), Absence::Usual)
     }
 
     /// Stores the names in a folder, links with their targets, at most `limit` of them.
@@ -404,6 +407,27 @@ impl<'a> Cx<'a> {
         self.reading = before;
     }
 
+    fn link(&mut self, path: &[u8], absence: Absence) -> bool {
+        if self.refuse() {
+            return false;
+        }
+        let timer = Timer::start();
+        let outcome = match self.root.link(path) {
+            Ok(target) => {
+                self.fill_with(&target);
+                Outcome::Complete
+            }
+            Err(error) => root::outcome(&error),
+        };
+        if absence.is_usual(&outcome) {
+            self.tally.reads += 1;
+            self.length = 0;
+            return false;
+        }
+        let member = self.member(path);
+        self.store(timer.record(member, self.current.id, outcome, Kind::Link, None))
+    }
+
     fn read_file(&mut self, path: &[u8], limit: usize, absence: Absence) -> bool {
         if self.refuse() {
             return false;
@@ -424,7 +448,7 @@ impl<'a> Cx<'a> {
             }
             Err(error) => (root::outcome(&error), None),
         };
-        if absence == Absence::Usual && matches!(outcome, Outcome::Absent(_)) {
+        if absence.is_usual(&outcome) {
             self.tally.reads += 1;
             self.length = 0;
             return false;

@@ -35,15 +35,10 @@ fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
         else {
             continue;
         };
-        // A kernel thread has neither.
-        if cx
-            .root()
-            .link(format!("/proc/{pid}/exe").as_bytes())
-            .is_ok()
-        {
-            cx.read_link(format!("/proc/{pid}/exe"));
-            cx.read_up_to(format!("/proc/{pid}/cmdline"), LIMIT);
-        }
+        // Other users' programs are hidden from a collector without rights, their command lines are
+        // not; a kernel thread has neither.
+        cx.try_link(format!("/proc/{pid}/exe"));
+        cx.try_read_up_to(format!("/proc/{pid}/cmdline"), LIMIT);
     }
     Ok(())
 }

@@ -87,7 +87,7 @@ fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
         }
         if cx.reading() == 0 {
             for file in FACTS {
-                cx.read_table(&format!("{folder}/{file}"));
+                cx.try_read_up_to(format!("{folder}/{file}"), TABLE_BYTES);
             }
         }
     }
@@ -99,15 +99,6 @@ fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
         cx.try_read(format!("/proc/sys/net/netfilter/{file}"));
     }
     Ok(())
-}
-
-impl Cx<'_> {
-    /// Reads a table that may be huge and that not every kernel has.
-    fn read_table(&mut self, path: &str) {
-        if self.root().exists(path.as_bytes()) {
-            self.read_up_to(path, TABLE_BYTES);
-        }
-    }
 }
 
 /// One pid for each network namespace, process 1 first.

@@ -46,16 +46,7 @@ fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
         for file in FILES {
             cx.try_read(format!("/sys/class/net/{name}/{file}"));
         }
-        cx.try_link(&format!("/sys/class/net/{name}/device"));
+        cx.try_link(format!("/sys/class/net/{name}/device"));
     }
     Ok(())
-}
-
-impl Cx<'_> {
-    /// The bus address of a device; virtual ones have none.
-    fn try_link(&mut self, path: &str) {
-        if self.root().is_link(path.as_bytes()) {
-            self.read_link(path);
-        }
-    }
 }
