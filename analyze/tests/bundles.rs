@@ -44,7 +44,7 @@ fn findings_on_real_captures() {
                 Verdict::NotAssessed { missing } => ("not assessed", missing),
                 Verdict::Broken { error } => ("BROKEN", error),
             };
-            matrix += &format!("    {:<24} {verdict:<12} {detail}", one.finding.id).trim_end();
+            matrix += format!("    {:<24} {verdict:<12} {detail}", one.finding.id).trim_end();
             matrix.push('\n');
         }
         matrix.push('\n');
