@@ -173,8 +173,8 @@ for number in range(arguments.processes):
     write(f"{at}/smaps_rollup", f"Rss:               {rss * 4} kB\nPss:               {rss * 2} kB\n")
     link(f"{at}/exe", f"/usr/bin/{comm}")
     link(f"{at}/ns/net", f"net:[{4026531840 + (number % max(1, pod) if pid > 1 else 0)}]")
-    link(f"{at}/ns/pid", f"pid:[{4026531836 + number}]")
-    link(f"{at}/ns/mnt", f"mnt:[{4026531841 + number}]")
+    link(f"{at}/ns/pid", f"pid:[{4026531836 + number % max(1, len(containers))}]")
+    link(f"{at}/ns/mnt", f"mnt:[{4026531841 + number % max(1, len(containers))}]")
     for descriptor, target in enumerate(["/dev/null", "pipe:[12345]", "pipe:[12346]", "anon_inode:[eventpoll]", f"socket:[{20000 + number}]"]):
         link(f"{at}/fd/{descriptor}", target)
     write(f"{at}/task/{pid}/stat", stat)

@@ -12,6 +12,7 @@ mod clock;
 mod command;
 mod cost;
 mod journal;
+mod namespaces;
 mod output;
 mod plan;
 mod root;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use freezeframe_bundle::Outcome;
 use serde::Serialize;
 
+use crate::namespaces::one_process_each;
 use crate::root;
 use crate::source::{Cx, Estimate, Hazard, Privacy, Source};
 
@@ -36,9 +37,10 @@ const LOCAL: [&str; 17] = [
 pub(crate) static SOURCE: Source = Source {
     id: "mount",
     order: 220,
-    about: "mounts, NFS counters, space and inodes of local file systems",
+    about: "mounts of the host and of containers, NFS counters, space and inodes of local file systems",
     reads: &[
         "/proc/1/{mountinfo,mountstats}",
+        "/proc/<one process per mount namespace>/mountinfo",
         "/etc/fstab",
         "statvfs of local file systems",
     ],
@@ -106,6 +108,13 @@ fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
         ))
     };
     cx.answer("calls/statvfs.jsonl", &lines, outcome, began.elapsed());
+    // Last, for there are many: what each container has mounted.
+    for pid in one_process_each(cx, "mnt")
+        .into_iter()
+        .filter(|pid| *pid != 1)
+    {
+        cx.try_read(format!("/proc/{pid}/mountinfo"));
+    }
     Ok(())
 }
 

@@ -2,11 +2,11 @@
 //!
 //! A namespace is read through one process in it, `/proc/<pid>/net`, without entering it.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use freezeframe_bundle::Outcome;
 
+use crate::namespaces::one_process_each;
 use crate::source::{Cx, Estimate, Hazard, Privacy, Source};
 
 /// Counters: read again at the end of the window.
@@ -68,7 +68,7 @@ pub(crate) static SOURCE: Source = Source {
 };
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
-    for (place, pid) in one_process_per_namespace(cx).iter().enumerate() {
+    for (place, pid) in one_process_each(cx, "net").iter().enumerate() {
         if cx.is_spent() {
             cx.leave_out(
                 "network namespaces: the deadline or byte limit of this source",
@@ -99,21 +99,4 @@ fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
         cx.try_read(format!("/proc/sys/net/netfilter/{file}"));
     }
     Ok(())
-}
-
-/// One pid for each network namespace, process 1 first.
-fn one_process_per_namespace(cx: &mut Cx<'_>) -> Vec<u32> {
-    let mut pids: Vec<u32> = cx
-        .list("/proc")
-        .iter()
-        .filter_map(|name| name.text()?.parse().ok())
-        .collect();
-    pids.sort_unstable();
-    let mut namespaces = BTreeSet::new();
-    pids.retain(|pid| {
-        let link = cx.root().link(format!("/proc/{pid}/ns/net").as_bytes());
-        // A process whose namespace cannot be seen is of no use here, but for the first one.
-        link.map_or(*pid == 1, |namespace| namespaces.insert(namespace))
-    });
-    pids
 }

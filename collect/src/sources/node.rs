@@ -15,6 +15,18 @@ const PROC: [&str; 7] = [
     "misc",
     "consoles",
 ];
+/// What only some kernels or architectures have.
+const RARE: [&str; 9] = [
+    "crypto",
+    "dma",
+    "execdomains",
+    "iomem",
+    "ioports",
+    "bootconfig",
+    "sysvipc/msg",
+    "sysvipc/sem",
+    "sysvipc/shm",
+];
 
 /// The source.
 pub(crate) static SOURCE: Source = Source {
@@ -23,7 +35,7 @@ pub(crate) static SOURCE: Source = Source {
     about: "distribution, kernel build and options, boot command line, CPU model, resolver",
     reads: &[
         "/etc/{os-release,hostname,machine-id,resolv.conf,hosts,nsswitch.conf}",
-        "/proc/{version,cmdline,cpuinfo,filesystems,devices,misc,consoles}",
+        "/proc/{version,cmdline,cpuinfo,filesystems,devices,misc,consoles,crypto,iomem,ioports,sysvipc/*}",
         "/boot/config-<release>",
         "/var/lib/cloud/data/instance-id",
     ],
@@ -40,6 +52,9 @@ pub(crate) static SOURCE: Source = Source {
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
     for file in PROC {
         cx.read(format!("/proc/{file}"));
+    }
+    for file in RARE {
+        cx.try_read(format!("/proc/{file}"));
     }
     if !cx.try_read("/etc/os-release") {
         cx.try_read("/usr/lib/os-release");
