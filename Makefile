@@ -38,7 +38,7 @@ bless: ## accept changed golden files and generated documents
 	FREEZEFRAME_BLESS=1 $(CARGO) test --workspace
 
 bench: build ## measure; see docs/benchmarks.md
-	benches/bench.sh
+	benches/bench.py
 
 deps: ## what the tests need beside Rust, gcc, make and git
 	scripts/deps.sh

@@ -319,7 +319,7 @@ mod tests {
         let finding = parse("f.md", "cpu", "x", GOOD).unwrap();
         assert_eq!(finding.severity, Severity::High);
         assert_eq!(finding.cases.len(), 3);
-        assert_eq!(finding.params["stall_ratio"], 0.2);
+        assert!((finding.params["stall_ratio"] - 0.2).abs() < 1e-9);
         assert!(finding.query.starts_with("SELECT"));
     }
 
