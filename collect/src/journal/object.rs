@@ -1,117 +1,175 @@
-//! Objects of a journal file: bounded reads and decompression.
+//! Objects of a journal file: what a file is made of behind its header.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::io::ErrorKind;
 
-/// Where and why something could not be read.
-pub(super) type Damage = (u64, String);
+use super::blocks::{Blocks, Handle};
+use super::unpack::Unpacker;
 
 /// Kinds of objects.
-pub(super) const DATA: u8 = 1;
+const DATA: u8 = 1;
 pub(super) const ENTRY: u8 = 3;
 pub(super) const ENTRY_ARRAY: u8 = 6;
+/// The last kind that is known: TAG.
+const KINDS: u8 = 7;
 
-/// type, flags, reserved, size.
+/// Kind, flags, 6 bytes reserved, size.
 pub(super) const HEADER_BYTES: u64 = 16;
-/// A larger object is no log message.
-const OBJECT_BYTES: u64 = 1 << 20;
-/// Longest field after decompression; the rest of it is cut.
-const FIELD_BYTES: usize = 256 << 10;
-/// xz cannot be decompressed in bounded memory: larger objects are left out.
-const XZ_BYTES: usize = 16 << 10;
+/// What is longer is no log message, or compresses to none.
+const DATA_BYTES: u64 = 1 << 20;
+/// systemd refuses entries of more than 1024 fields, 16 bytes each.
+const ENTRY_BYTES: u64 = 17 << 10;
 
-const COMPRESSED_XZ: u8 = 1;
-const COMPRESSED_LZ4: u8 = 2;
-const COMPRESSED_ZSTD: u8 = 4;
-
-/// An object's content behind its header.
-pub(super) struct Object {
-    pub(super) flags: u8,
-    pub(super) body: Vec<u8>,
+/// Where and why something could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Damage {
+    pub(super) offset: u64,
+    pub(super) reason: String,
+    /// The disk fails: each further read of this file may take seconds to fail as well.
+    pub(super) is_disk: bool,
 }
 
-/// Reads an object of this kind; `limit` bounds its body.
-pub(super) fn read(
-    file: &File,
-    length: u64,
-    offset: u64,
-    kind: u8,
-    limit: u64,
-) -> Result<Object, Damage> {
-    let fail = |reason: String| (offset, reason);
-    if !offset.is_multiple_of(8)
-        || offset
-            .checked_add(HEADER_BYTES)
-            .is_none_or(|end| end > length)
-    {
-        return Err(fail(format!("an object at {offset} of {length} bytes")));
+impl Damage {
+    pub(super) fn new(offset: u64, reason: impl Into<String>) -> Self {
+        Self {
+            offset,
+            reason: reason.into(),
+            is_disk: false,
+        }
     }
-    let mut header = [0; HEADER_BYTES as usize];
-    file.read_exact_at(&mut header, offset)
-        .map_err(|error| fail(error.to_string()))?;
-    let size = u64_at(&header, 8).unwrap_or(0);
-    let [found, flags, ..] = header;
-    if found != kind {
-        return Err(fail(format!(
-            "an object of kind {found} where {kind} is expected"
-        )));
+
+    /// A read that failed; the end of the file is none of the disk's faults.
+    pub(super) fn read(offset: u64, error: &std::io::Error) -> Self {
+        let is_end = error.kind() == ErrorKind::UnexpectedEof;
+        Self {
+            offset,
+            reason: if is_end {
+                "behind the end of the file".to_owned()
+            } else {
+                error.to_string()
+            },
+            is_disk: !is_end,
+        }
     }
-    let body = size.checked_sub(HEADER_BYTES).filter(|body| *body <= limit);
-    let Some(body) = body.filter(|_| offset.checked_add(size).is_some_and(|end| end <= length))
-    else {
-        return Err(fail(format!("an object of {size} bytes")));
+}
+
+/// An object's header, after a look at it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Header {
+    pub(super) kind: u8,
+    flags: u8,
+    pub(super) size: u64,
+}
+
+impl Header {
+    /// Where the object behind this one begins.
+    pub(super) fn next(self, offset: u64) -> Option<u64> {
+        offset.checked_add(self.size)?.checked_next_multiple_of(8)
+    }
+}
+
+/// Reads objects of all files; its buffers are used again for each.
+pub(super) struct Reader {
+    blocks: Blocks,
+    object: Vec<u8>,
+    unpacker: Unpacker,
+}
+
+impl Reader {
+    pub(super) fn new() -> Self {
+        Self {
+            blocks: Blocks::new(),
+            object: Vec::new(),
+            unpacker: Unpacker::default(),
+        }
+    }
+
+    /// Reads what stands at the beginning of an object; it lies in the file as a whole.
+    pub(super) fn header(&mut self, handle: &Handle, offset: u64) -> Result<Header, Damage> {
+        let mut bytes = [0; HEADER_BYTES as usize];
+        self.bytes(handle, offset, &mut bytes)?;
+        header(&bytes, offset, handle.length)
+    }
+
+    /// Fills `out` with the beginning of the object at `offset`.
+    pub(super) fn bytes(
+        &mut self,
+        handle: &Handle,
+        offset: u64,
+        out: &mut [u8],
+    ) -> Result<(), Damage> {
+        if !offset.is_multiple_of(8) {
+            return Err(Damage::new(offset, "no object can begin here"));
+        }
+        self.blocks
+            .read(handle, offset, out)
+            .map_err(|error| Damage::read(offset, &error))
+    }
+
+    /// The content of an ENTRY object.
+    pub(super) fn entry(&mut self, handle: &Handle, offset: u64) -> Result<&[u8], Damage> {
+        self.object(handle, offset, ENTRY, ENTRY_BYTES)?;
+        Ok(&self.object)
+    }
+
+    /// `NAME=value` of a DATA object.
+    pub(super) fn data(&mut self, handle: &Handle, offset: u64) -> Result<&[u8], Damage> {
+        let flags = self.object(handle, offset, DATA, DATA_BYTES)?.flags;
+        // Hash, next hash, next field, entry, entry array, count of entries; then, in compact
+        // files, offset and count of the last entry array.
+        let skip = if handle.is_compact { 56 } else { 48 };
+        let payload = self
+            .object
+            .get(skip..)
+            .ok_or_else(|| Damage::new(offset, "a field without content"))?;
+        self.unpacker
+            .unpack(flags, payload)
+            .map_err(|reason| Damage::new(offset, reason))
+    }
+
+    /// Reads the content of an object of this kind, `limit` bytes at most.
+    fn object(
+        &mut self,
+        handle: &Handle,
+        offset: u64,
+        kind: u8,
+        limit: u64,
+    ) -> Result<Header, Damage> {
+        let header = self.header(handle, offset)?;
+        if header.kind != kind {
+            let reason = format!("an object of kind {} where {kind} is expected", header.kind);
+            return Err(Damage::new(offset, reason));
+        }
+        let length = header.size - HEADER_BYTES;
+        if length > limit {
+            let reason = format!("an object of {} bytes", header.size);
+            return Err(Damage::new(offset, reason));
+        }
+        self.object.resize(length as usize, 0);
+        self.blocks
+            .read(handle, offset + HEADER_BYTES, &mut self.object)
+            .map_err(|error| Damage::read(offset, &error))?;
+        Ok(header)
+    }
+}
+
+/// Looks at an object's header: its kind is known, it ends in the file.
+pub(super) fn header(bytes: &[u8], offset: u64, length: u64) -> Result<Header, Damage> {
+    let header = Header {
+        kind: bytes.first().copied().unwrap_or(0),
+        flags: bytes.get(1).copied().unwrap_or(0),
+        size: u64_at(bytes, 8).unwrap_or(0),
     };
-    let mut bytes = vec![0; body as usize];
-    file.read_exact_at(&mut bytes, offset + HEADER_BYTES)
-        .map_err(|error| fail(error.to_string()))?;
-    Ok(Object { flags, body: bytes })
-}
-
-/// Reads a DATA object: `NAME=value`.
-pub(super) fn data(
-    file: &File,
-    length: u64,
-    offset: u64,
-    is_compact: bool,
-) -> Result<Vec<u8>, Damage> {
-    let object = read(file, length, offset, DATA, OBJECT_BYTES)?;
-    // hash, next_hash, next_field, entry, entry_array, n_entries; compact files add two words.
-    let skip = if is_compact { 56 } else { 48 };
-    let payload = object
-        .body
-        .get(skip..)
-        .ok_or((offset, "a field without value".to_owned()))?;
-    decompress(object.flags, payload).map_err(|reason| (offset, reason))
-}
-
-fn decompress(flags: u8, payload: &[u8]) -> Result<Vec<u8>, String> {
-    if flags & COMPRESSED_ZSTD != 0 {
-        use std::io::Read;
-        let decoder =
-            zstd::stream::read::Decoder::with_buffer(payload).map_err(|e| e.to_string())?;
-        let mut text = Vec::new();
-        decoder
-            .take(FIELD_BYTES as u64)
-            .read_to_end(&mut text)
-            .map_err(|e| e.to_string())?;
-        Ok(text)
-    } else if flags & COMPRESSED_LZ4 != 0 {
-        let size = u64_at(payload, 0).unwrap_or(u64::MAX);
-        let block = payload.get(8..).unwrap_or_default();
-        if size > FIELD_BYTES as u64 {
-            return Err(format!("a field of {size} bytes"));
-        }
-        lz4_flex::block::decompress(block, size as usize).map_err(|e| e.to_string())
-    } else if flags & COMPRESSED_XZ != 0 {
-        if payload.len() > XZ_BYTES {
-            return Err(format!("{} bytes of xz", payload.len()));
-        }
-        let mut text = Vec::new();
-        lzma_rs::xz_decompress(&mut &*payload, &mut text).map_err(|e| format!("{e:?}"))?;
-        text.truncate(FIELD_BYTES);
-        Ok(text)
+    let ends_in_file = offset
+        .checked_add(header.size)
+        .is_some_and(|end| end <= length);
+    if header.kind == 0 || header.kind > KINDS {
+        let reason = format!("an object of kind {}", header.kind);
+        Err(Damage::new(offset, reason))
+    } else if header.size < HEADER_BYTES || !ends_in_file {
+        let reason = format!("an object of {} bytes", header.size);
+        Err(Damage::new(offset, reason))
     } else {
-        Ok(payload.get(..FIELD_BYTES).unwrap_or(payload).to_vec())
+        Ok(header)
     }
 }
 
@@ -123,39 +181,4 @@ pub(super) fn u64_at(bytes: &[u8], place: usize) -> Option<u64> {
 pub(super) fn u32_at(bytes: &[u8], place: usize) -> Option<u32> {
     let bytes = bytes.get(place..place.checked_add(4)?)?;
     Some(u32::from_le_bytes(bytes.try_into().ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn all_compressions_of_the_journal() {
-        let text = b"MESSAGE="
-            .iter()
-            .chain([b'x'; 5000].iter())
-            .copied()
-            .collect::<Vec<u8>>();
-        let zstd = zstd::bulk::compress(&text, 3).unwrap();
-        assert_eq!(decompress(COMPRESSED_ZSTD, &zstd), Ok(text.clone()));
-        let mut lz4 = (text.len() as u64).to_le_bytes().to_vec();
-        lz4.extend(lz4_flex::block::compress(&text));
-        assert_eq!(decompress(COMPRESSED_LZ4, &lz4), Ok(text.clone()));
-        let mut xz = Vec::new();
-        lzma_rs::xz_compress(&mut &text[..], &mut xz).unwrap();
-        assert_eq!(decompress(COMPRESSED_XZ, &xz), Ok(text.clone()));
-        assert_eq!(decompress(0, &text), Ok(text));
-    }
-
-    #[test]
-    fn bombs_are_refused() {
-        let huge = [u64::MAX.to_le_bytes().as_slice(), b"x"].concat();
-        assert!(decompress(COMPRESSED_LZ4, &huge).is_err());
-        let zeros = zstd::bulk::compress(&vec![0; 64 << 20], 3).unwrap();
-        assert_eq!(
-            decompress(COMPRESSED_ZSTD, &zeros).map(|text| text.len()),
-            Ok(FIELD_BYTES)
-        );
-        assert!(decompress(COMPRESSED_XZ, &vec![0; 20_000]).is_err());
-    }
 }
