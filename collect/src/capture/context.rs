@@ -287,6 +287,12 @@ impl<'a> Cx<'a> {
         self.is_over() || self.current.bytes_left == 0 || Instant::now() >= self.current.ends
     }
 
+    /// Time until this source or the whole capture has to end.
+    pub(crate) fn time_left(&self) -> Duration {
+        let capture = self.limits.deadline.saturating_sub(self.began.elapsed());
+        capture.min(self.current.ends.saturating_duration_since(Instant::now()))
+    }
+
     /// What ended the capture, if something did.
     pub(super) fn ended_by(&self) -> Option<&'static str> {
         if self.failure.is_some() {
