@@ -5,6 +5,7 @@
 //! writes or reads it. It never looks at the node and never parses what an entry contains.
 
 pub mod capture;
+mod civil;
 mod damage;
 pub mod frame;
 pub mod limits;
@@ -17,6 +18,7 @@ pub mod version;
 pub mod writer;
 
 pub use capture::{Capture, Clocks, PlannedSource};
+pub use civil::Civil;
 pub use damage::Damage;
 pub use limits::Limits;
 pub use reader::{Contents, Entry, Item, OpenError, Reader};

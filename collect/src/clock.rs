@@ -1,6 +1,6 @@
 //! The node's clocks.
 
-use freezeframe_bundle::Clocks;
+use freezeframe_bundle::{Civil, Clocks};
 use rustix::time::{ClockId, clock_gettime};
 
 /// All clocks at one instant.
@@ -24,31 +24,15 @@ fn us(clock: ClockId) -> i64 {
 
 /// A point in UTC as `20261121T044500Z`: sorts by time and fits a file name.
 pub(crate) fn stamp(realtime_us: i64) -> String {
-    let seconds = realtime_us.div_euclid(1_000_000);
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (year, month, day) = civil(days);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    let Civil {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+    } = Civil::from_realtime_us(realtime_us);
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
-}
-
-/// Days since 1970-01-01 as year, month and day of the Gregorian calendar, counted in eras of 400
-/// years that begin on 1 March.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day)
 }
 
 #[cfg(test)]
