@@ -1,6 +1,7 @@
 //! Runs the plan: every source in its turn, readings of the window in between, and at the end, on
 //! time, the seal. Whatever happens in a source stays in its outcome.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -9,14 +10,19 @@ use anyhow::Context;
 use freezeframe_bundle::{Outcome, SourceRecord, Summary, Writer};
 
 use crate::output::Output;
-use crate::root::Root;
 use crate::source::Source;
 use crate::stop::Stop;
+use crate::worker::Pool;
 use crate::{clock, cost};
 
 mod context;
+mod exchange;
+mod hang;
+mod read;
+mod store;
 
 pub(crate) use context::Cx;
+pub(crate) use read::FILE;
 
 /// How long and how much a capture may be.
 #[derive(Clone, Copy, Debug)]
@@ -120,7 +126,7 @@ impl Run {
 
 /// Runs the plan and seals the bundle.
 pub(crate) fn run(
-    root: &Root,
+    pool: Pool,
     plan: &[&'static Source],
     limits: Limits,
     stop: &Stop,
@@ -130,18 +136,18 @@ pub(crate) fn run(
     let began = Instant::now();
     let mut runs: Vec<Run> = plan.iter().map(|source| Run::new(source)).collect();
     let mut engine = Engine {
-        cx: Cx::new(root, limits, stop, writer, began),
+        cx: Cx::new(pool, limits, stop, writer, began),
         phases: Vec::new(),
     };
     let ended_by = engine.run(&mut runs, limits, began, progress);
     let Engine { cx, mut phases } = engine;
-    let (mut writer, tally, failure) = cx.into_parts();
+    let (mut writer, tally, workers, failure) = cx.into_parts();
     if let Some(error) = failure {
         return Err(error).context("cannot write the bundle");
     }
     phases.push(("total".to_owned(), began.elapsed().as_micros() as u64));
     writer.end_batch().context("cannot write the bundle")?;
-    let mut cost = cost::measure(began.elapsed(), tally, phases);
+    let mut cost = cost::measure(began.elapsed(), tally, workers, phases);
     cost.bundle_bytes = writer.sink_bytes();
     let summary = Summary {
         finished: ended_by == "plan",
@@ -155,6 +161,16 @@ pub(crate) fn run(
         .seal(summary.clone())
         .context("cannot write the bundle")?;
     Ok(Sealed { output, summary })
+}
+
+/// What a panic means for the source that it was in.
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Outcome {
+    let message = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    Outcome::Failed(format!("a bug in this source: {message}"))
 }
 
 struct Engine<'a> {
@@ -235,14 +251,7 @@ impl Engine<'_> {
         match result {
             Ok(Ok(())) => {}
             Ok(Err(outcome)) => run.verdict = Some(outcome),
-            Err(panic) => {
-                let message = panic
-                    .downcast_ref::<String>()
-                    .map(String::as_str)
-                    .or_else(|| panic.downcast_ref::<&str>().copied())
-                    .unwrap_or("no message");
-                run.verdict = Some(Outcome::Failed(format!("a bug in this source: {message}")));
-            }
+            Err(panic) => run.verdict = Some(panicked(&*panic)),
         }
         run.took += began.elapsed();
     }

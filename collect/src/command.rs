@@ -1,7 +1,6 @@
 //! The verbs.
 
 use std::io::{self, IsTerminal, Write};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -14,6 +13,7 @@ use crate::plan::{self, Census};
 use crate::root::Root;
 use crate::source::Source;
 use crate::stop::Stop;
+use crate::worker::Pool;
 use crate::{clock, cost};
 
 /// Some source failed, timed out or was cut short.
@@ -22,13 +22,16 @@ const DEGRADED: u8 = 3;
 const READ_COST: Duration = Duration::from_micros(40);
 /// Mean size of an entry, measured on nodes of 200 to 5,000 processes.
 const ENTRY_BYTES: u64 = 600;
+/// A name has 64 bytes at most (`HOST_NAME_MAX`); a file may begin with a comment.
+const HOST_NAME_BYTES: usize = 256;
 
 /// `collect run`.
-pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &RunArgs) -> anyhow::Result<u8> {
     let plan = plan::select(&args.plan)?;
-    let root = open_root(&args.plan)?;
     let stop = Stop::listen().context("cannot listen for signals")?;
-    let capture = describe(args, &root, &plan);
+    // Before anything is opened: a worker that is left behind must hold nothing of it.
+    let mut pool = Pool::start(open_root(&args.plan)?);
+    let capture = describe(args, &mut pool, &plan);
     let top = format!(
         "{}-{}",
         capture.node,
@@ -44,7 +47,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         max_bytes: args.max_bytes,
     };
     let mut show = Show::new(args, plan.len());
-    let sealed = capture::run(&root, &plan, limits, &stop, writer, &mut |record| {
+    let sealed = capture::run(pool, &plan, limits, &stop, writer, &mut |record| {
         show.source(record);
     })
     .with_context(|| format!("what was captured until then is in `{shown}`"))?;
@@ -63,14 +66,14 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
             .iter()
             .any(|s| s.outcome.is_degraded());
     Ok(if complete {
-        ExitCode::SUCCESS
+        0
     } else {
-        ExitCode::from(DEGRADED)
+        DEGRADED
     })
 }
 
 /// `collect plan`.
-pub(crate) fn plan(args: &PlanArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn plan(args: &PlanArgs) -> anyhow::Result<u8> {
     let sources = plan::select(args)?;
     let root = open_root(args)?;
     let census = census(&root);
@@ -106,11 +109,11 @@ pub(crate) fn plan(args: &PlanArgs) -> anyhow::Result<ExitCode> {
         (READ_COST * u32::try_from(reads).unwrap_or(u32::MAX)).as_secs_f64(),
     );
     print(&text, false)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
 /// `collect sources`.
-pub(crate) fn sources() -> anyhow::Result<ExitCode> {
+pub(crate) fn sources() -> anyhow::Result<u8> {
     let mut text = String::new();
     for source in plan::all() {
         text += &format!("{}\n    {}\n", source.id, source.about);
@@ -130,7 +133,7 @@ pub(crate) fn sources() -> anyhow::Result<ExitCode> {
         );
     }
     print(&text, false)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
 fn open_root(args: &PlanArgs) -> anyhow::Result<Root> {
@@ -139,10 +142,10 @@ fn open_root(args: &PlanArgs) -> anyhow::Result<Root> {
 }
 
 /// Everything that `capture.json` tells.
-fn describe(args: &RunArgs, root: &Root, plan: &[&'static Source]) -> Capture {
+fn describe(args: &RunArgs, pool: &mut Pool, plan: &[&'static Source]) -> Capture {
     let uname = rustix::system::uname();
     let text = |field: &std::ffi::CStr| field.to_string_lossy().into_owned();
-    let node = hostname(root).unwrap_or_else(|| text(uname.nodename()));
+    let node = hostname(pool).unwrap_or_else(|| text(uname.nodename()));
     Capture {
         format: FormatVersion::CURRENT,
         collector: env!("CARGO_PKG_VERSION").to_owned(),
@@ -154,7 +157,7 @@ fn describe(args: &RunArgs, root: &Root, plan: &[&'static Source]) -> Capture {
         page_size_bytes: rustix::param::page_size() as u64,
         ticks_per_second: rustix::param::clock_ticks_per_second(),
         command_line: std::env::args().collect(),
-        root: root.path().display().to_string(),
+        root: pool.root_path().display().to_string(),
         window_seconds: args.window,
         deadline_seconds: args.deadline,
         user_id: rustix::process::geteuid().as_raw(),
@@ -170,14 +173,9 @@ fn describe(args: &RunArgs, root: &Root, plan: &[&'static Source]) -> Capture {
 }
 
 /// The node's name: in a pod the kernel's own name would be the pod's.
-fn hostname(root: &Root) -> Option<String> {
-    use std::io::Read;
-    let mut text = String::new();
-    root.file(b"/etc/hostname")
-        .ok()?
-        .take(256)
-        .read_to_string(&mut text)
-        .ok()?;
+fn hostname(pool: &mut Pool) -> Option<String> {
+    let text = pool.read(b"/etc/hostname", HOST_NAME_BYTES)?;
+    let text = String::from_utf8(text).ok()?;
     let name = text.trim();
     (!name.is_empty()).then(|| name.to_owned())
 }

@@ -1,8 +1,9 @@
-//! What the capture costs the node, read from the collector's own `/proc/self`.
+//! What the capture costs the node, read from `/proc` of the collector's own processes.
 
 use std::time::Duration;
 
 use freezeframe_bundle::Cost;
+use rustix::process::{Pid, getpid};
 
 /// Counted while capturing.
 #[derive(Clone, Copy, Debug, Default)]
@@ -13,15 +14,53 @@ pub(crate) struct Tally {
     pub(crate) read_bytes: u64,
 }
 
-/// The cost so far. What cannot be read of oneself stays 0: the capture matters more.
-pub(crate) fn measure(wall: Duration, tally: Tally, phases: Vec<(String, u64)>) -> Cost {
-    let ticks = rustix::param::clock_ticks_per_second().max(1);
-    let [user, system] = cpu_ticks().unwrap_or_default();
+/// What processes of the collector have cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Usage {
+    user_ticks: u64,
+    system_ticks: u64,
+    /// Of the largest of them.
+    peak_rss_bytes: u64,
+}
+
+impl Usage {
+    /// What a process has cost, its children not counted; nothing for one that is gone.
+    pub(crate) fn of(pid: Pid) -> Self {
+        let ticks = file_of(pid, "stat").and_then(|stat| ticks(&stat));
+        let [user_ticks, system_ticks] = ticks.unwrap_or_default();
+        let status = file_of(pid, "status");
+        Self {
+            user_ticks,
+            system_ticks,
+            peak_rss_bytes: status.and_then(|s| peak_rss_bytes(&s)).unwrap_or_default(),
+        }
+    }
+
+    /// Both together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            user_ticks: self.user_ticks + other.user_ticks,
+            system_ticks: self.system_ticks + other.system_ticks,
+            peak_rss_bytes: self.peak_rss_bytes.max(other.peak_rss_bytes),
+        }
+    }
+}
+
+/// The cost so far, with that of the workers. What cannot be read of oneself stays 0: the capture
+/// matters more.
+pub(crate) fn measure(
+    wall: Duration,
+    tally: Tally,
+    workers: Usage,
+    phases: Vec<(String, u64)>,
+) -> Cost {
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    let usage = Usage::of(getpid()).and(workers);
     Cost {
         wall_us: wall.as_micros() as u64,
-        user_us: user * 1_000_000 / ticks,
-        system_us: system * 1_000_000 / ticks,
-        peak_rss_bytes: peak_rss_bytes().unwrap_or_default(),
+        user_us: usage.user_ticks * 1_000_000 / per_second,
+        system_us: usage.system_ticks * 1_000_000 / per_second,
+        peak_rss_bytes: usage.peak_rss_bytes,
         reads: tally.reads,
         read_bytes: tally.read_bytes,
         bundle_bytes: 0,
@@ -29,26 +68,15 @@ pub(crate) fn measure(wall: Duration, tally: Tally, phases: Vec<(String, u64)>) 
     }
 }
 
-/// utime and stime, fields 14 and 15 of `/proc/self/stat` (proc(5)).
-fn cpu_ticks() -> Option<[u64; 2]> {
-    let stat = own_file("stat")?;
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
-    Some([fields.next()?.parse().ok()?, fields.next()?.parse().ok()?])
-}
-
-/// `VmHWM` of `/proc/self/status`, in kB.
-fn peak_rss_bytes() -> Option<u64> {
-    let status = own_file("status")?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kilobytes: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
-    Some(kilobytes * 1024)
+/// The state of a process of the collector: `R`, `S`, `D` (proc(5)).
+pub(crate) fn state_of(pid: Pid) -> Option<char> {
+    let stat = file_of(pid, "stat")?;
+    stat.rsplit_once(") ")?.1.chars().next()
 }
 
 /// The collector's effective capabilities as the kernel prints them.
 pub(crate) fn capabilities() -> String {
-    own_file("status")
+    file_of(getpid(), "status")
         .and_then(|s| {
             s.lines()
                 .find_map(|l| l.strip_prefix("CapEff:").map(|c| c.trim().to_owned()))
@@ -56,11 +84,40 @@ pub(crate) fn capabilities() -> String {
         .unwrap_or_default()
 }
 
-/// A file of the collector itself, which is on the live `/proc` also when the node is a folder.
+/// utime and stime: fields 14 and 15 of `/proc/PID/stat` (proc(5)).
+fn ticks(stat: &str) -> Option<[u64; 2]> {
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+    Some([fields.next()?.parse().ok()?, fields.next()?.parse().ok()?])
+}
+
+/// `VmHWM` of `/proc/PID/status`, in kB.
+fn peak_rss_bytes(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+/// A file of a process of the collector, on the live `/proc` also when the node is a folder. Only
+/// files that never wait for the process are read: `stat`, `status`, `wchan`, `stack`.
 #[expect(
     clippy::disallowed_methods,
     reason = "a file of the collector, not of the node"
 )]
-fn own_file(name: &str) -> Option<String> {
-    std::fs::read_to_string(format!("/proc/self/{name}")).ok()
+pub(crate) fn file_of(pid: Pid, name: &str) -> Option<String> {
+    std::fs::read_to_string(format!("/proc/{pid}/{name}")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cost_of_this_process_is_known() {
+        let usage = Usage::of(getpid());
+        assert!(usage.peak_rss_bytes > 1 << 20);
+        assert_eq!(ticks("1 (a) b) S 0 1 1 0 -1 4 0 0 0 0 5 6 7 8 20"), Some([5, 6]));
+        assert!(state_of(getpid()).is_some());
+    }
 }

@@ -1,5 +1,6 @@
 //! Freezes a Kubernetes node's state into one file.
 
+#![deny(unsafe_code)]
 #![cfg_attr(
     test,
     allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)
@@ -19,28 +20,39 @@ mod root;
 mod source;
 mod sources;
 mod stop;
+mod supervise;
+mod worker;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    let result = match cli.verb {
-        None => command::run(&cli.run),
-        Some(cli::Verb::Run(args)) => command::run(&args),
-        Some(cli::Verb::Plan(args)) => command::plan(&args),
-        Some(cli::Verb::Sources) => command::sources(),
+    let run = match &cli.verb {
+        None => Some(&cli.run),
+        Some(cli::Verb::Run(args)) => Some(args),
+        Some(cli::Verb::Plan(_) | cli::Verb::Sources) => None,
     };
-    match result {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("collect: {error:#}");
-            ExitCode::from(if error.is::<plan::NoSuchSource>() {
-                2
-            } else {
-                1
-            })
-        }
+    if let Some(args) = run {
+        let deadline = Duration::from_secs(args.deadline);
+        return supervise::supervise(deadline, || code(command::run(args)));
     }
+    ExitCode::from(match cli.verb {
+        Some(cli::Verb::Plan(args)) => code(command::plan(&args)),
+        _ => code(command::sources()),
+    })
+}
+
+/// The exit code of a verb; tells a person why it failed.
+fn code(result: anyhow::Result<u8>) -> u8 {
+    result.unwrap_or_else(|error| {
+        eprintln!("collect: {error:#}");
+        if error.is::<plan::NoSuchSource>() {
+            2
+        } else {
+            1
+        }
+    })
 }

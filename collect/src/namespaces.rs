@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::source::Cx;
+use crate::source::{Ask, Cx};
 
 /// One pid for each namespace of this kind (`net`, `mnt`), process 1 first.
 pub(crate) fn one_process_each(cx: &mut Cx<'_>, kind: &str) -> Vec<u32> {
@@ -12,11 +12,17 @@ pub(crate) fn one_process_each(cx: &mut Cx<'_>, kind: &str) -> Vec<u32> {
         .filter_map(|name| name.text()?.parse().ok())
         .collect();
     pids.sort_unstable();
+    let links = pids.iter().map(|pid| format!("{pid}/ns/{kind}"));
+    let links: Vec<_> = links.map(String::into_bytes).collect();
     let mut namespaces = BTreeSet::new();
-    pids.retain(|pid| {
-        let link = cx.root().link(format!("/proc/{pid}/ns/{kind}").as_bytes());
-        // A process whose namespace cannot be seen is of no use here, but for the first one.
-        link.map_or(*pid == 1, |namespace| namespaces.insert(namespace))
+    let mut first_of = BTreeSet::new();
+    cx.peek_each("/proc", &links, Ask::Link, &mut |link, namespace| {
+        if namespaces.insert(namespace.to_vec()) {
+            first_of.insert(link.to_vec());
+        }
     });
+    let place = |pid: &u32| format!("{pid}/ns/{kind}").into_bytes();
+    // A process whose namespace cannot be seen is of no use here, but for the first one.
+    pids.retain(|pid| *pid == 1 || first_of.contains(&place(pid)));
     pids
 }

@@ -4,6 +4,7 @@
 //! a FIFO in a log's place gives nothing instead of waiting for a writer. Below `--root` a link
 //! never leads out of it.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -12,14 +13,52 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use freezeframe_bundle::Outcome;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, StatVfsMountFlags};
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+/// How files are opened: a FIFO or a device does not wait.
+const READ: OFlags = OFlags::RDONLY
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY);
 
 /// Where the node's files are.
 pub(crate) struct Root {
     path: PathBuf,
     /// The folder itself where it is not `/`.
     folder: Option<OwnedFd>,
+}
+
+/// A folder of the node that names are looked up in.
+pub(crate) struct Folder {
+    path: Vec<u8>,
+    /// None: the names are absolute paths.
+    open: Option<OwnedFd>,
+}
+
+impl Folder {
+    /// The absolute path of a name in it.
+    pub(crate) fn path<'a>(&self, name: &'a [u8]) -> Cow<'a, [u8]> {
+        if name.starts_with(b"/") {
+            Cow::Borrowed(name)
+        } else {
+            Cow::Owned([&self.path, &b"/"[..], name].concat())
+        }
+    }
+}
+
+/// What `statvfs` tells, and nothing that identifies the device.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct FileSystemSize {
+    /// Unit of the blocks below.
+    pub(crate) block_size_bytes: u64,
+    pub(crate) blocks: u64,
+    pub(crate) blocks_free: u64,
+    /// Without those reserved for root.
+    pub(crate) blocks_available: u64,
+    pub(crate) files: u64,
+    pub(crate) files_free: u64,
+    pub(crate) read_only: bool,
 }
 
 /// A name in a folder.
@@ -34,6 +73,25 @@ pub(crate) struct Name {
 }
 
 impl Name {
+    /// A name as a worker sends it, its kind before it.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (kind, name) = bytes.split_first()?;
+        Some(Self {
+            bytes: name.to_vec(),
+            is_folder: *kind == b'd',
+            is_link: *kind == b'l',
+        })
+    }
+
+    /// Its kind as [`Name::decode`] takes it.
+    pub(crate) fn kind(&self) -> u8 {
+        match (self.is_folder, self.is_link) {
+            (true, _) => b'd',
+            (_, true) => b'l',
+            _ => b'-',
+        }
+    }
+
     /// The name as text, if it is UTF-8.
     pub(crate) fn text(&self) -> Option<&str> {
         std::str::from_utf8(&self.bytes).ok()
@@ -62,9 +120,55 @@ impl Root {
 
     /// Opens a file of the node for reading; `path` begins with `/`.
     pub(crate) fn file(&self, path: &[u8]) -> io::Result<File> {
-        Ok(self
-            .open_with(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?
-            .into())
+        Ok(self.open_with(path, READ)?.into())
+    }
+
+    /// Opens a folder to look names up in; an empty path for names that are absolute.
+    pub(crate) fn folder(&self, path: &[u8]) -> io::Result<Folder> {
+        let open = match path {
+            b"" => None,
+            path => Some(self.open_with(path, OFlags::PATH | OFlags::DIRECTORY)?),
+        };
+        Ok(Folder {
+            path: path.to_owned(),
+            open,
+        })
+    }
+
+    /// Opens a file in a folder.
+    pub(crate) fn file_in(&self, folder: &Folder, name: &[u8]) -> io::Result<File> {
+        match self.inside(folder, name, READ) {
+            Some(file) => Ok(file?.into()),
+            None => self.file(&folder.path(name)),
+        }
+    }
+
+    /// The target of a symbolic link in a folder.
+    pub(crate) fn link_in(&self, folder: &Folder, name: &[u8]) -> io::Result<Vec<u8>> {
+        match (&folder.open, &self.folder) {
+            (Some(open), None) if !name.starts_with(b"/") => {
+                let target = rustix::fs::readlinkat(open, OsStr::from_bytes(name), Vec::new())?;
+                Ok(target.into_bytes())
+            }
+            _ => self.link(&folder.path(name)),
+        }
+    }
+
+    /// Opens a name relative to its folder: half the work of a path from the top. None where a
+    /// link has to be resolved below `--root`.
+    fn inside(&self, folder: &Folder, name: &[u8], flags: OFlags) -> Option<io::Result<OwnedFd>> {
+        let open = folder.open.as_ref().filter(|_| !name.starts_with(b"/"))?;
+        let name = OsStr::from_bytes(name);
+        let flags = flags | OFlags::CLOEXEC;
+        if self.folder.is_none() {
+            let file = rustix::fs::openat(open, name, flags, Mode::empty());
+            return Some(file.map_err(io::Error::from));
+        }
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        match rustix::fs::openat2(open, name, flags, Mode::empty(), resolve) {
+            Err(Errno::LOOP | Errno::XDEV | Errno::NOSYS) => None,
+            file => Some(file.map_err(io::Error::from)),
+        }
     }
 
     /// The target of a symbolic link.
@@ -103,8 +207,17 @@ impl Root {
     }
 
     /// What the file system at this path says of itself.
-    pub(crate) fn statvfs(&self, path: &[u8]) -> io::Result<rustix::fs::StatVfs> {
-        Ok(rustix::fs::fstatvfs(self.open_with(path, OFlags::PATH)?)?)
+    pub(crate) fn statvfs(&self, path: &[u8]) -> io::Result<FileSystemSize> {
+        let numbers = rustix::fs::fstatvfs(self.open_with(path, OFlags::PATH)?)?;
+        Ok(FileSystemSize {
+            block_size_bytes: numbers.f_frsize,
+            blocks: numbers.f_blocks,
+            blocks_free: numbers.f_bfree,
+            blocks_available: numbers.f_bavail,
+            files: numbers.f_files,
+            files_free: numbers.f_ffree,
+            read_only: numbers.f_flag.contains(StatVfsMountFlags::RDONLY),
+        })
     }
 
     /// Whether this path exists.
@@ -114,11 +227,6 @@ impl Root {
                 .is_ok(),
             Some(_) => self.open_with(path, OFlags::PATH).is_ok(),
         }
-    }
-
-    /// Whether this path is a symbolic link.
-    pub(crate) fn is_link(&self, path: &[u8]) -> bool {
-        self.link(path).is_ok()
     }
 
     /// Whether somebody may read this file: a setting that can only be written has no such bit.

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use freezeframe_bundle::Outcome;
 
-pub(crate) use crate::capture::Cx;
+pub(crate) use crate::capture::{Cx, FILE};
+pub(crate) use crate::worker::{Ask, Brief, Call, Told};
 
 /// How a read of a source may hurt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +95,8 @@ pub(crate) struct Source {
     pub(crate) again: Option<Capture>,
     /// Files read each second of the window.
     pub(crate) each_second: &'static [&'static str],
+    /// What workers do for it besides reading files.
+    pub(crate) calls: &'static [Call],
 }
 
 /// Makes one reading. An error is the outcome of the whole source; without one the outcome follows

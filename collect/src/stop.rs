@@ -4,6 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rustix::process::Signal;
+
 /// The signals, by the number that `signal_hook` stores.
 const SIGNALS: [(i32, &str); 3] = [
     (signal_hook::consts::SIGTERM, "SIGTERM"),
@@ -26,6 +28,12 @@ impl Stop {
             signal_hook::flag::register_usize(number, Arc::clone(&stop.signal), value)?;
         }
         Ok(stop)
+    }
+
+    /// The signal that came, to be passed on.
+    pub(crate) fn number(&self) -> Option<Signal> {
+        let value = i32::try_from(self.signal.load(Ordering::Relaxed)).ok()?;
+        Signal::from_named_raw(value)
     }
 
     /// Name of the signal that came, if one came.

@@ -110,6 +110,7 @@ pub(crate) static SOURCE: Source = Source {
     capture,
     again: Some(capture),
     each_second: &[],
+    calls: &[],
 };
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
@@ -120,13 +121,12 @@ fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
                 return false;
             }
             groups += 1;
-            for name in names {
-                let wanted = COUNTERS.contains(name)
-                    || (cx.reading() == 0 && (FACTS.contains(name) || is_hugetlb(name)));
-                if wanted {
-                    cx.try_read(format!("{folder}/{name}"));
-                }
-            }
+            let is_first = cx.reading() == 0;
+            let wanted = |name: &&str| {
+                COUNTERS.contains(name) || is_first && (FACTS.contains(name) || is_hugetlb(name))
+            };
+            let wanted: Vec<&str> = names.iter().copied().filter(wanted).collect();
+            cx.try_files(folder, &wanted);
             true
         });
     }

@@ -18,7 +18,7 @@ pub(crate) static SOURCE: Source = Source {
         "/sys/devices/system/clocksource/clocksource0/*",
         "/etc/timezone",
     ],
-    hazard: Hazard::Safe,
+    hazard: Hazard::Unkillable,
     privacy: Privacy::Harmless,
     deadline: Duration::from_secs(2),
     max_bytes: 1 << 20,
@@ -26,6 +26,7 @@ pub(crate) static SOURCE: Source = Source {
     capture,
     again: Some(again),
     each_second: &[],
+    calls: &[],
 };
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {

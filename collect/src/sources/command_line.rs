@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use freezeframe_bundle::Outcome;
 
-use crate::source::{Cx, Estimate, Hazard, Privacy, Source};
+use crate::source::{Ask, Cx, Estimate, Hazard, Privacy, Source};
 
 /// Longer command lines are cut: the program and its first options tell what it is.
 const LIMIT: usize = 16 << 10;
@@ -25,6 +25,7 @@ pub(crate) static SOURCE: Source = Source {
     capture,
     again: None,
     each_second: &[],
+    calls: &[],
 };
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
@@ -37,8 +38,8 @@ fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
         };
         // Other users' programs are hidden from a collector without rights, their command lines are
         // not; a kernel thread has neither.
-        cx.try_link(format!("/proc/{pid}/exe"));
-        cx.try_read_up_to(format!("/proc/{pid}/cmdline"), LIMIT);
+        let items = [("exe", Ask::Link), ("cmdline", Ask::Read(LIMIT))];
+        cx.try_each(&format!("/proc/{pid}"), &items, &mut |_, _| {});
     }
     Ok(())
 }

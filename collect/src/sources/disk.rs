@@ -69,7 +69,7 @@ pub(crate) static SOURCE: Source = Source {
         "/sys/fs/xfs/stats/stats",
         "/proc/{mdstat,partitions}",
     ],
-    hazard: Hazard::Safe,
+    hazard: Hazard::Unkillable,
     privacy: Privacy::Names,
     deadline: Duration::from_secs(5),
     max_bytes: 8 << 20,
@@ -77,6 +77,7 @@ pub(crate) static SOURCE: Source = Source {
     capture,
     again: None,
     each_second: &[],
+    calls: &[],
 };
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
@@ -96,8 +97,6 @@ fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
 fn each(cx: &mut Cx<'_>, folder: &str, files: &[&str]) {
     for name in cx.list(folder) {
         let Some(name) = name.text() else { continue };
-        for file in files {
-            cx.try_read(format!("{folder}/{name}/{file}"));
-        }
+        cx.try_files(&format!("{folder}/{name}"), files);
     }
 }

@@ -40,6 +40,7 @@ pub(crate) static SOURCE: Source = Source {
     capture,
     again: Some(counters),
     each_second: &[],
+    calls: &[],
 };
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
@@ -86,8 +87,8 @@ fn each(cx: &mut Cx<'_>, folder: &str, prefix: &str, files: &[&str]) {
         let is_numbered = name
             .strip_prefix(prefix)
             .is_some_and(|n| n.parse::<u32>().is_ok());
-        for file in files.iter().filter(|_| is_numbered) {
-            cx.try_read(format!("{folder}/{name}/{file}"));
+        if is_numbered {
+            cx.try_files(&format!("{folder}/{name}"), files);
         }
     }
 }

@@ -8,13 +8,16 @@ use std::time::{Duration, Instant};
 use freezeframe_bundle::{Cut, Kept, Outcome};
 
 use crate::journal::{self, Budget, Entry};
-use crate::source::{Cx, Estimate, Hazard, Privacy, Source};
+use crate::root::Root;
+use crate::source::{Brief, Cx, Estimate, Hazard, Privacy, Source, Told};
 
 const FOLDERS: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
 /// Export bytes: some hours of a busy kubelet.
 const EXPORT_BYTES: usize = 8 << 20;
 /// Entries looked at: about half a second of CPU.
 const ENTRIES: usize = 40_000;
+/// Journal files looked at; journald keeps a hundred by default.
+const NAMES: usize = 4096;
 const DEADLINE: Duration = Duration::from_secs(8);
 /// Parts of the names of units that a node depends on.
 const UNITS: [&str; 16] = [
@@ -53,21 +56,27 @@ pub(crate) static SOURCE: Source = Source {
     capture,
     again: None,
     each_second: &[],
+    calls: &[entries],
 };
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
-    let began = Instant::now();
-    let files = files(cx);
+    cx.call(0, b"", "journal/system.export");
+    Ok(())
+}
+
+/// Reads the journal's files, newest entries first.
+fn entries(brief: &Brief<'_>) -> Told {
+    let files = files(brief.root);
     if files.is_empty() {
-        return Err(Outcome::Absent(
-            "no journal files are on this node".to_owned(),
-        ));
+        let why = "no journal files are on this node";
+        return Told::none(Outcome::Absent(why.to_owned()));
     }
+    let left = brief.ends.saturating_duration_since(Instant::now());
     let budget = Budget {
-        bytes: EXPORT_BYTES,
+        bytes: EXPORT_BYTES.min(brief.bytes),
         entries: ENTRIES,
         // A quarter of the time is kept for storing what was read.
-        ends: began + cx.time_left() * 3 / 4,
+        ends: Instant::now() + left * 3 / 4,
     };
     let harvest = journal::harvest(files, budget, wanted);
     let mut why: Vec<String> = harvest
@@ -88,31 +97,32 @@ fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
         kept: Kept::Tail,
         of_bytes: None,
     });
-    cx.answer_cut(
-        "journal/system.export",
-        &harvest.export,
+    Told {
+        bytes: harvest.export,
         outcome,
-        began.elapsed(),
         cut,
-    );
-    Ok(())
+    }
 }
 
 /// System journals: `system.journal`, archived and dirty ones. Users' own are left alone.
-fn files(cx: &mut Cx<'_>) -> Vec<(String, File)> {
+fn files(root: &Root) -> Vec<(String, File)> {
+    let names = |folder: &str| {
+        let names = root.list(folder.as_bytes(), NAMES);
+        names.map(|(names, _)| names).unwrap_or_default()
+    };
     let mut files = Vec::new();
     for folder in FOLDERS {
-        for machine in cx.list(folder) {
+        for machine in names(folder) {
             let Some(machine) = machine.text().filter(|_| machine.is_folder) else {
                 continue;
             };
             let folder = format!("{folder}/{machine}");
-            for name in cx.list(&folder) {
+            for name in names(&folder) {
                 let Some(name) = name.text().filter(|name| name.starts_with("system")) else {
                     continue;
                 };
                 let path = format!("{folder}/{name}");
-                if let Ok(file) = cx.root().file(path.as_bytes()) {
+                if let Ok(file) = root.file(path.as_bytes()) {
                     files.push((path, file));
                 }
             }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use freezeframe_bundle::Outcome;
 
 use crate::root;
-use crate::source::{Cx, Estimate, Hazard, Privacy, Source};
+use crate::source::{Brief, Cx, Estimate, Hazard, Privacy, Source, Told};
 
 const DEVICE: &str = "/dev/kmsg";
 /// Longest record: `CONSOLE_EXT_LOG_MAX` of the kernel.
@@ -31,24 +31,32 @@ pub(crate) static SOURCE: Source = Source {
     capture,
     again: None,
     each_second: &[],
+    calls: &[records],
 };
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
-    let began = Instant::now();
-    let mut file =
-        cx.root()
-            .file(DEVICE.as_bytes())
-            .map_err(|error| match root::outcome(&error) {
+    cx.call(0, b"", "kernel/kmsg");
+    Ok(())
+}
+
+/// Reads record after record until none is left.
+fn records(brief: &Brief<'_>) -> Told {
+    let mut file = match brief.root.file(DEVICE.as_bytes()) {
+        Ok(file) => file,
+        Err(error) => {
+            return Told::none(match root::outcome(&error) {
                 Outcome::Denied(_) => {
                     Outcome::Denied("needs CAP_SYSLOG, or kernel.dmesg_restrict = 0".to_owned())
                 }
                 other => other,
-            })?;
+            });
+        }
+    };
     let mut log = Vec::new();
     let mut record = vec![0; RECORD_BYTES];
     let mut overwritten = 0;
     let outcome = loop {
-        if cx.is_spent() || log.len() >= LIMIT_BYTES {
+        if Instant::now() >= brief.ends || log.len() + RECORD_BYTES > brief.bytes {
             break Outcome::Partial("the newest messages are missing: limit reached".to_owned());
         }
         match file.read(&mut record) {
@@ -66,6 +74,9 @@ fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
         }
         (_, outcome) => outcome,
     };
-    cx.answer("kernel/kmsg", &log, outcome, began.elapsed());
-    Ok(())
+    Told {
+        bytes: log,
+        outcome,
+        cut: None,
+    }
 }

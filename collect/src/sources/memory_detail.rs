@@ -24,6 +24,7 @@ pub(crate) static SOURCE: Source = Source {
     capture,
     again: Some(again),
     each_second: &[],
+    calls: &[],
 };
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {

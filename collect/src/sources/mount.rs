@@ -9,7 +9,7 @@ use freezeframe_bundle::Outcome;
 use serde::Serialize;
 
 use crate::namespaces::one_process_each;
-use crate::root;
+use crate::root::FileSystemSize;
 use crate::source::{Cx, Estimate, Hazard, Privacy, Source};
 
 /// File systems that live on this node. Anything else may be a server's.
@@ -52,6 +52,7 @@ pub(crate) static SOURCE: Source = Source {
     capture,
     again: None,
     each_second: &[],
+    calls: &[],
 };
 
 /// One line of `calls/statvfs.jsonl`.
@@ -62,24 +63,12 @@ struct FileSystem<'a> {
     device: &'a str,
     outcome: Outcome,
     took_us: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    block_size_bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    blocks: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    blocks_free: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    blocks_available: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    files: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    files_free: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    read_only: Option<bool>,
+    #[serde(flatten)]
+    size: Option<FileSystemSize>,
 }
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
-    let process = if cx.root().exists(b"/proc/1/mountinfo") {
+    let process = if cx.exists("/proc/1/mountinfo") {
         "1"
     } else {
         "self"
@@ -135,20 +124,15 @@ fn parse(line: &str) -> Option<Mount<'_>> {
     })
 }
 
-fn ask<'a>(cx: &Cx<'_>, mount: &Mount<'a>) -> FileSystem<'a> {
-    let began = Instant::now();
-    let result = if LOCAL.contains(&mount.kind) {
-        cx.root()
-            .statvfs(&unescape(mount.point))
-            .map_err(|error| root::outcome(&error))
+fn ask<'a>(cx: &mut Cx<'_>, mount: &Mount<'a>) -> FileSystem<'a> {
+    let (result, took_us) = if LOCAL.contains(&mount.kind) {
+        cx.statvfs(&unescape(mount.point))
     } else {
-        Err(Outcome::Skipped(
-            "not a local file system: asking may hang".to_owned(),
-        ))
+        let why = "not a local file system: asking may hang";
+        (Err(Outcome::Skipped(why.to_owned())), 0)
     };
-    let took_us = began.elapsed().as_micros() as u64;
-    let (outcome, numbers) = match result {
-        Ok(numbers) => (Outcome::Complete, Some(numbers)),
+    let (outcome, size) = match result {
+        Ok(size) => (Outcome::Complete, Some(size)),
         Err(outcome) => (outcome, None),
     };
     FileSystem {
@@ -157,13 +141,7 @@ fn ask<'a>(cx: &Cx<'_>, mount: &Mount<'a>) -> FileSystem<'a> {
         device: mount.device,
         outcome,
         took_us,
-        block_size_bytes: numbers.as_ref().map(|n| n.f_frsize),
-        blocks: numbers.as_ref().map(|n| n.f_blocks),
-        blocks_free: numbers.as_ref().map(|n| n.f_bfree),
-        blocks_available: numbers.as_ref().map(|n| n.f_bavail),
-        files: numbers.as_ref().map(|n| n.f_files),
-        files_free: numbers.as_ref().map(|n| n.f_ffree),
-        read_only: numbers.map(|n| n.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY)),
+        size,
     }
 }
 

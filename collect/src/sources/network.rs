@@ -7,7 +7,7 @@ use std::time::Duration;
 use freezeframe_bundle::Outcome;
 
 use crate::namespaces::one_process_each;
-use crate::source::{Cx, Estimate, Hazard, Privacy, Source};
+use crate::source::{Ask, Cx, Estimate, FILE, Hazard, Privacy, Source};
 
 /// Counters: read again at the end of the window.
 const COUNTERS: [&str; 7] = [
@@ -65,6 +65,7 @@ pub(crate) static SOURCE: Source = Source {
     capture,
     again: Some(capture),
     each_second: &[],
+    calls: &[],
 };
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
@@ -77,19 +78,15 @@ fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
             continue;
         }
         let folder = format!("/proc/{pid}/net");
-        for file in COUNTERS {
-            cx.try_read(format!("{folder}/{file}"));
-        }
+        let mut files = COUNTERS.to_vec();
         if place == 0 {
-            for file in HOST_COUNTERS {
-                cx.try_read(format!("{folder}/{file}"));
-            }
+            files.extend(HOST_COUNTERS);
         }
+        let mut items: Vec<_> = files.into_iter().map(|file| (file, FILE)).collect();
         if cx.reading() == 0 {
-            for file in FACTS {
-                cx.try_read_up_to(format!("{folder}/{file}"), TABLE_BYTES);
-            }
+            items.extend(FACTS.map(|file| (file, Ask::Read(TABLE_BYTES))));
         }
+        cx.try_each(&folder, &items, &mut |_, _| {});
     }
     for file in [
         "nf_conntrack_count",

@@ -30,7 +30,7 @@ pub(crate) static SOURCE: Source = Source {
     order: 250,
     about: "link state, MTU, speed and queues of the host's network devices",
     reads: &["/sys/class/net/*/{operstate,carrier,carrier_changes,mtu,speed,type,master,...}"],
-    hazard: Hazard::Safe,
+    hazard: Hazard::Unkillable,
     privacy: Privacy::Names,
     deadline: Duration::from_secs(5),
     max_bytes: 8 << 20,
@@ -38,14 +38,13 @@ pub(crate) static SOURCE: Source = Source {
     capture,
     again: None,
     each_second: &[],
+    calls: &[],
 };
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
     for name in cx.list("/sys/class/net") {
         let Some(name) = name.text() else { continue };
-        for file in FILES {
-            cx.try_read(format!("/sys/class/net/{name}/{file}"));
-        }
+        cx.try_files(&format!("/sys/class/net/{name}"), &FILES);
         cx.try_link(format!("/sys/class/net/{name}/device"));
     }
     Ok(())

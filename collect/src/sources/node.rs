@@ -39,7 +39,7 @@ pub(crate) static SOURCE: Source = Source {
         "/boot/config-<release>",
         "/var/lib/cloud/data/instance-id",
     ],
-    hazard: Hazard::Safe,
+    hazard: Hazard::Unkillable,
     privacy: Privacy::Names,
     deadline: Duration::from_secs(5),
     max_bytes: 8 << 20,
@@ -47,6 +47,7 @@ pub(crate) static SOURCE: Source = Source {
     capture,
     again: None,
     each_second: &[],
+    calls: &[],
 };
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {

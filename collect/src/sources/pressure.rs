@@ -28,6 +28,7 @@ pub(crate) static SOURCE: Source = Source {
     capture,
     again: Some(capture),
     each_second: &FILES,
+    calls: &[],
 };
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use freezeframe_bundle::Outcome;
 
-use crate::source::{Cx, Estimate, Hazard, Privacy, Source};
+use crate::source::{Ask, Cx, Estimate, FILE, Hazard, Privacy, Source};
 
-/// Files of a process besides `stat`, which comes first.
-const FILES: [&str; 8] = [
+/// Files of a process, the most telling first.
+const FILES: [&str; 9] = [
+    "stat",
     "status",
     "cgroup",
     "wchan",
@@ -21,11 +22,11 @@ const FILES: [&str; 8] = [
     "limits",
 ];
 /// Counters: read again at the end of the window.
-const COUNTERS: [&str; 2] = ["io", "schedstat"];
+const COUNTERS: [&str; 3] = ["stat", "io", "schedstat"];
 /// Namespaces that place a process in a container.
-const NAMESPACES: [&str; 3] = ["net", "pid", "mnt"];
-/// Files of a blocked thread; `stat` was read to find it.
-const THREAD_FILES: [&str; 4] = ["stack", "wchan", "syscall", "comm"];
+const NAMESPACES: [&str; 3] = ["ns/net", "ns/pid", "ns/mnt"];
+/// Files of a blocked thread.
+const THREAD_FILES: [&str; 5] = ["stat", "stack", "wchan", "syscall", "comm"];
 /// Field of `num_threads` behind the command's closing parenthesis (proc(5), field 20).
 const NUM_THREADS: usize = 17;
 
@@ -47,6 +48,7 @@ pub(crate) static SOURCE: Source = Source {
     capture,
     again: Some(capture),
     each_second: &[],
+    calls: &[],
 };
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
@@ -75,47 +77,41 @@ fn processes(cx: &mut Cx<'_>) -> Vec<String> {
     pids.iter().map(|pid| format!("/proc/{pid}")).collect()
 }
 
+/// A process that ended since the listing is no loss.
 fn process(cx: &mut Cx<'_>, folder: &str) {
-    // A process that ended since the listing is no loss.
-    if !cx.try_read(format!("{folder}/stat")) {
-        return;
-    }
-    let (state, threads) = state_and_threads(cx.bytes());
+    let is_first = cx.reading() == 0;
+    let files = if is_first { &FILES[..] } else { &COUNTERS };
+    let links = if is_first { &NAMESPACES[..] } else { &[] };
+    let files = files.iter().map(|file| (*file, FILE));
+    let links = links.iter().map(|link| (*link, Ask::Link));
+    let items: Vec<_> = files.chain(links).collect();
+    let (mut state, mut threads) = (b'?', 0);
+    cx.try_each(folder, &items, &mut |name, bytes| {
+        if name == "stat" {
+            (state, threads) = state_and_threads(bytes);
+        }
+    });
     if threads > 1 {
         threads_of(cx, folder);
     } else if state == b'D' {
         let pid = folder.rsplit('/').next().unwrap_or_default();
-        thread(cx, &format!("{folder}/task/{pid}"));
-    }
-    if cx.reading() > 0 {
-        for file in COUNTERS {
-            cx.try_read(format!("{folder}/{file}"));
-        }
-        return;
-    }
-    for file in FILES {
-        cx.try_read(format!("{folder}/{file}"));
-    }
-    for namespace in NAMESPACES {
-        cx.read_link(format!("{folder}/ns/{namespace}"));
+        cx.try_files(&format!("{folder}/task/{pid}"), &THREAD_FILES);
     }
 }
 
 /// Looks at every thread and stores those in uninterruptible sleep.
 fn threads_of(cx: &mut Cx<'_>, folder: &str) {
-    for name in cx.list(format!("{folder}/task")) {
-        let Some(tid) = name.text() else { continue };
-        let folder = format!("{folder}/task/{tid}");
-        if cx.peek(format!("{folder}/stat")) && state_and_threads(cx.bytes()).0 == b'D' {
-            thread(cx, &folder);
+    let threads = cx.list(format!("{folder}/task"));
+    let stats = threads.iter().map(|name| [&name.bytes, &b"/stat"[..]].concat());
+    let stats: Vec<_> = stats.collect();
+    let mut blocked = Vec::new();
+    cx.peek_each(&format!("{folder}/task"), &stats, FILE, &mut |name, bytes| {
+        if state_and_threads(bytes).0 == b'D' {
+            blocked.push(String::from_utf8_lossy(name).replace("/stat", ""));
         }
-    }
-}
-
-fn thread(cx: &mut Cx<'_>, folder: &str) {
-    cx.try_read(format!("{folder}/stat"));
-    for file in THREAD_FILES {
-        cx.try_read(format!("{folder}/{file}"));
+    });
+    for tid in blocked {
+        cx.try_files(&format!("{folder}/task/{tid}"), &THREAD_FILES);
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use freezeframe_bundle::Outcome;
 
-use crate::source::{Cx, Estimate, Hazard, Privacy, Source};
+use crate::source::{Cx, Estimate, FILE, Hazard, Privacy, Source};
 
 /// How many processes are asked.
 const LARGEST: usize = 40;
@@ -26,18 +26,21 @@ pub(crate) static SOURCE: Source = Source {
     capture,
     again: None,
     each_second: &[],
+    calls: &[],
 };
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
+    let names = cx.list("/proc");
+    let pids = names
+        .iter()
+        .filter_map(|name| name.text()?.parse::<u32>().ok());
+    let statm: Vec<_> = pids.map(|pid| format!("{pid}/statm").into_bytes()).collect();
     let mut sizes = Vec::new();
-    for name in cx.list("/proc") {
-        let Some(pid) = name.text().and_then(|t| t.parse::<u32>().ok()) else {
-            continue;
-        };
-        if cx.peek(format!("/proc/{pid}/statm")) {
-            sizes.push((resident_pages(cx.bytes()), pid));
-        }
-    }
+    cx.peek_each("/proc", &statm, FILE, &mut |name, bytes| {
+        let pid = name.split(|b| *b == b'/').next().unwrap_or_default();
+        let pid = std::str::from_utf8(pid).ok().and_then(|p| p.parse().ok());
+        sizes.extend(pid.map(|pid: u32| (resident_pages(bytes), pid)));
+    });
     sizes.sort_unstable_by(|a, b| b.cmp(a));
     for (pages, pid) in sizes.into_iter().take(LARGEST) {
         if pages > 0 {

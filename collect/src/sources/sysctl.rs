@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use freezeframe_bundle::Outcome;
 
-use crate::source::{Cx, Estimate, Hazard, Privacy, Source};
+use crate::source::{Ask, Cx, Estimate, Hazard, Privacy, Source};
 
 const FOLDERS: [&str; 10] = [
     "kernel",
@@ -32,6 +32,9 @@ const NEVER: [&str; 9] = [
     "poweroff_cmd",
 ];
 
+/// The longest, `cpu.max` of some hundred CPUs and the like, are far below it.
+const SETTING_BYTES: usize = 64 << 10;
+
 /// Gauges that other sources read earlier.
 const ELSEWHERE: [&str; 4] = [
     "file-nr",
@@ -57,6 +60,7 @@ pub(crate) static SOURCE: Source = Source {
     capture,
     again: None,
     each_second: &[],
+    calls: &[],
 };
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
@@ -66,17 +70,19 @@ fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
         .map(|f| format!("/proc/sys/{f}"))
         .collect();
     while let Some(folder) = folders.pop() {
-        for name in cx.list(&folder) {
+        let names = cx.list(&folder);
+        let mut settings = Vec::new();
+        for name in &names {
             let Some(text) = name.text() else { continue };
-            let path = format!("{folder}/{text}");
             if name.is_folder {
                 if !is_one_of_thousands(&folder, text) {
-                    folders.push(path);
+                    folders.push(format!("{folder}/{text}"));
                 }
             } else if !NEVER.contains(&text) && !ELSEWHERE.contains(&text) {
-                cx.try_setting(&path);
+                settings.push((text, Ask::Setting(SETTING_BYTES)));
             }
         }
+        cx.try_each(&folder, &settings, &mut |_, _| {});
     }
     Ok(())
 }
@@ -85,13 +91,4 @@ fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
 fn is_one_of_thousands(folder: &str, name: &str) -> bool {
     (folder.ends_with("/conf") || folder.ends_with("/neigh"))
         && !matches!(name, "all" | "default" | "lo" | "eth0")
-}
-
-impl Cx<'_> {
-    /// Reads a setting; one that can only be written is passed over.
-    fn try_setting(&mut self, path: &str) {
-        if self.root().is_readable(path.as_bytes()) {
-            self.try_read(path);
-        }
-    }
 }

@@ -34,14 +34,12 @@ pub(crate) static SOURCE: Source = Source {
     capture,
     again: None,
     each_second: &[],
+    calls: &[],
 };
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
     for file in FILES {
-        let path = format!("/var/log/{file}");
-        if cx.root().exists(path.as_bytes()) {
-            cx.read_tail(path, TAIL_BYTES);
-        }
+        cx.try_tail(format!("/var/log/{file}"), TAIL_BYTES);
     }
     Ok(())
 }

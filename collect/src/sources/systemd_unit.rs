@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use freezeframe_bundle::Outcome;
 
-use crate::source::{Cx, Estimate, Hazard, Privacy, Source};
+use crate::source::{Ask, Cx, Estimate, Hazard, Privacy, Source};
 
 /// A longer unit file is not one.
 const LIMIT: usize = 64 << 10;
@@ -37,7 +37,7 @@ pub(crate) static SOURCE: Source = Source {
         "/{usr/,}lib/systemd/system/{kubelet,containerd,docker,crio,...}.service*",
         "/run/systemd/units/ (names)",
     ],
-    hazard: Hazard::Safe,
+    hazard: Hazard::Unkillable,
     privacy: Privacy::Text,
     deadline: Duration::from_secs(5),
     max_bytes: 8 << 20,
@@ -45,17 +45,19 @@ pub(crate) static SOURCE: Source = Source {
     capture,
     again: None,
     each_second: &[],
+    calls: &[],
 };
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
-    cx.try_listing("/run/systemd/units");
+    cx.try_listing("/run/systemd/units", 10_000);
     cx.try_read("/etc/systemd/system.conf");
     cx.try_read("/etc/systemd/journald.conf");
     for folder in ["/etc/systemd/system", "/run/systemd/system"] {
         units(cx, folder, &|_| true);
     }
+    let is_merged = is_link(cx, "/lib");
     for folder in ["/usr/lib/systemd/system", "/lib/systemd/system"] {
-        if !cx.root().is_link(b"/lib") || folder.starts_with("/usr") {
+        if !is_merged || folder.starts_with("/usr") {
             units(cx, folder, &|name| {
                 PARTS.iter().any(|part| name.starts_with(part))
             });
@@ -88,11 +90,9 @@ fn units(cx: &mut Cx<'_>, folder: &str, wanted: &dyn Fn(&str) -> bool) {
     }
 }
 
-impl Cx<'_> {
-    /// The names in a folder that nodes without systemd lack.
-    fn try_listing(&mut self, folder: &str) {
-        if self.root().exists(folder.as_bytes()) {
-            self.read_listing(folder, 10_000);
-        }
-    }
+fn is_link(cx: &mut Cx<'_>, path: &str) -> bool {
+    let mut found = false;
+    let path = [path.as_bytes().to_vec()];
+    cx.peek_each("", &path, Ask::Link, &mut |_, _| found = true);
+    found
 }

@@ -1,0 +1,75 @@
+//! Writes what was read: the entry and its record, or the record alone.
+
+use std::io;
+
+use freezeframe_bundle::{EntryRecord, Outcome, Writer, member};
+
+use super::Cx;
+use crate::cost::{Tally, Usage};
+use crate::output::Output;
+
+impl Cx<'_> {
+    pub(super) fn into_parts(self) -> (Writer<Output>, Tally, Usage, Option<io::Error>) {
+        (self.writer, self.tally, self.pool.end(), self.failure)
+    }
+
+    /// The member that a path of the node becomes.
+    pub(super) fn member(&self, path: &[u8]) -> String {
+        match (self.reading, std::str::from_utf8(path)) {
+            // Nearly every path is plain text.
+            (0, Ok(text)) if !text.contains(|c: char| c.is_control() || c == '%') => {
+                ["root", text].concat()
+            }
+            (0, _) => ["root", &member::escape(path)].concat(),
+            (reading, _) => format!("window/{reading}{}", member::escape(path)),
+        }
+    }
+
+    /// Counts a read and writes its entry, or its record alone; whether there are bytes.
+    pub(super) fn store(&mut self, record: EntryRecord) -> bool {
+        let name = record.outcome.name();
+        *self.current.reads.entry(name).or_default() += 1;
+        self.tally.reads += 1;
+        if record.outcome.is_degraded() && self.current.example.is_none() {
+            let reason = record.outcome.reason().unwrap_or_default();
+            self.current.example = Some(format!("`{}` {name}: {reason}", record.path));
+        }
+        if matches!(record.outcome, Outcome::Complete | Outcome::Partial(_)) {
+            let length = self.buffer.len() as u64;
+            self.current.entries += 1;
+            self.current.bytes += length;
+            self.current.bytes_left = self.current.bytes_left.saturating_sub(length);
+            self.write(record);
+            true
+        } else {
+            self.buffer.clear();
+            let result = self.writer.note(&record);
+            self.check(result);
+            false
+        }
+    }
+
+    /// Writes an entry with the bytes in the buffer.
+    pub(super) fn write(&mut self, record: EntryRecord) {
+        self.tally.read_bytes += self.buffer.len() as u64;
+        let result = self.writer.entry(record, &self.buffer);
+        self.check(result);
+        // One huge file must not cost memory until the end.
+        self.buffer.shrink_to(1 << 20);
+    }
+
+    fn check(&mut self, result: io::Result<()>) {
+        let Err(error) = result else { return };
+        match error.kind() {
+            _ if error.raw_os_error().is_some() => {
+                self.failure.get_or_insert(error);
+            }
+            // Another source has read the same file: one copy is enough.
+            io::ErrorKind::AlreadyExists => {}
+            io::ErrorKind::InvalidInput => self.leave_out("a name that no bundle can hold", 1),
+            _ => {
+                self.failure.get_or_insert(error);
+            }
+        }
+    }
+}
