@@ -139,6 +139,9 @@ pub const PATTERNS: &[Pattern] = &[
     pattern("oops", &["divide error: 0000"], None),
     pattern("oops", &["invalid opcode: 0000"], None),
     pattern("oops", &["kernel BUG at "], Some(("kernel BUG at ", "!"))),
+    // Memory that the kernel's own lists disagree about: it is tainted by `B` from here on.
+    pattern("oops", &["BUG: Bad page state in process"], None),
+    pattern("oops", &["BUG: Bad page map in process"], None),
     pattern("panic", &["Kernel panic - not syncing"], None),
     pattern("oom", &["invoked oom-killer:"], Some(("", " invoked"))),
     pattern("mce", &["Hardware Error", "Machine check"], None),
@@ -377,6 +380,11 @@ mod tests {
     #[test]
     fn wordings_of_all_ages() {
         let cases = [
+            (
+                "BUG: Bad page state in process kubelet  pfn:0a1b2",
+                "oops",
+                None,
+            ),
             (
                 "INFO: task docker:7 blocked for more than 120 seconds.",
                 "hung_task",

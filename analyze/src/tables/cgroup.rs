@@ -15,7 +15,10 @@ pub static TABLE: Table = Table {
     about: "control groups: usage, limits, throttling, events; one row per path",
     columns: &[
         text("path", "relative to the mount"),
-        text("version", "`v1` or `v2`"),
+        text(
+            "version",
+            "`v2`, or `v1` where a controller of v1 has it (a hybrid tree too)",
+        ),
         text(
             "kind",
             "root, slice, pod, container, service, scope or other",
@@ -53,7 +56,10 @@ pub static TABLE: Table = Table {
         ),
         int("anon_bytes", "memory of programs"),
         int("file_bytes", "page cache"),
-        int("kernel_bytes", "kernel memory"),
+        int(
+            "kernel_bytes",
+            "kernel memory; null before Linux 5.18 with v2",
+        ),
         int("slab_bytes", "the kernel's own objects"),
         int("shmem_bytes", "shared memory and tmpfs"),
         int("swap_bytes", "swapped out"),
@@ -114,6 +120,7 @@ pub static TABLE: Table = Table {
         "/sys/fs/cgroup/**/memory.swap.current",
         "/sys/fs/cgroup/**/memory.stat",
         "/sys/fs/cgroup/**/memory.events",
+        "/sys/fs/cgroup/**/memory.kmem.usage_in_bytes",
         "/sys/fs/cgroup/**/memory.failcnt",
         "/sys/fs/cgroup/**/memory.oom_control",
         "/sys/fs/cgroup/**/pids.current",
@@ -126,6 +133,8 @@ pub static TABLE: Table = Table {
         "/sys/fs/cgroup/**/io.stat",
         "/sys/fs/cgroup/**/blkio.throttle.io_service_bytes",
         "/sys/fs/cgroup/**/blkio.throttle.io_serviced",
+        "/sys/fs/cgroup/**/blkio.throttle.io_service_bytes_recursive",
+        "/sys/fs/cgroup/**/blkio.throttle.io_serviced_recursive",
     ],
     decoder: || Box::new(Cgroups::default()),
 };
@@ -160,7 +169,7 @@ struct Cgroups {
 #[derive(Default)]
 struct Group {
     entry: String,
-    is_v2: bool,
+    is_v1: bool,
     first: Values,
     last: Values,
     memory_stat_read_us: Option<u64>,
@@ -171,6 +180,7 @@ struct Group {
 #[derive(Default)]
 struct Values {
     at_us: Option<u64>,
+    io_at_us: Option<u64>,
     is_there: bool,
     usage: Option<u64>,
     user: Option<u64>,
@@ -193,17 +203,20 @@ struct Values {
     pids: Option<u64>,
     pids_limit: Option<u64>,
     pids_refused: Option<u64>,
-    processes: Option<u64>,
+    /// The rank of the hierarchy that tells them, and their number.
+    processes: Option<(u8, u64)>,
     descendants: Option<u64>,
     dying: Option<u64>,
     frozen: Option<bool>,
     populated: Option<bool>,
     /// Bytes read, written; operations read, written.
     io: [Option<u64>; 4],
+    /// The same with children, where v1 counts both.
+    io_recursive: [Option<u64>; 4],
 }
 
 /// Fields of memory.stat, v2 and v1 (`total_` ones include children, as v2 always does).
-const STAT: [(&str, &str); 14] = [
+const STAT: [(&str, &str); 11] = [
     ("anon", "anon"),
     ("file", "file"),
     ("kernel", "kernel"),
@@ -215,21 +228,19 @@ const STAT: [(&str, &str); 14] = [
     ("total_shmem", "shmem"),
     ("total_inactive_file", "inactive_file"),
     ("total_swap", "swap"),
-    ("kernel_stack", "kernel_stack"),
-    ("slab_unreclaimable", "slab_unreclaimable"),
-    ("sock", "sock"),
 ];
 
 impl Decode for Cgroups {
     fn entry(&mut self, input: &Input<'_>, node: &Node, damages: &mut Damages) {
-        let Some((path, file, is_v2)) = place(input.path) else {
+        let Some((path, file, mount)) = place(input.path) else {
             return;
         };
+        let is_v1 = is_v1(mount);
         let group = match self.groups.get_mut(path) {
             Some(group) => group,
             None => self.groups.entry(path.to_owned()).or_default(),
         };
-        group.is_v2 |= is_v2;
+        group.is_v1 |= is_v1;
         // cpu.stat is the file that most rows of evidence are about.
         if group.entry.is_empty() || file == "cpu.stat" && input.reading == 0 {
             input.entry.clone_into(&mut group.entry);
@@ -250,8 +261,10 @@ impl Decode for Cgroups {
         values.is_there = true;
         if matches!(file, "cpu.stat" | "cpuacct.usage") {
             values.at_us = input.started_us();
+        } else if file == "io.stat" || file.starts_with("blkio.") {
+            values.io_at_us = input.started_us();
         }
-        if values.read(file, input, node, is_v2).is_none() {
+        if values.read(file, input, node, mount).is_none() {
             damages.add(
                 input,
                 None,
@@ -269,20 +282,39 @@ impl Decode for Cgroups {
     }
 }
 
-/// Path of the group, file, and whether it is of v2: v1 hierarchies are mounted below a folder that
-/// is called as their controllers.
-fn place(path: &str) -> Option<(&str, &str, bool)> {
+/// Path of the group, file, and the folder that the hierarchy is mounted on: v1 hierarchies are
+/// mounted below a folder that is called as their controllers, v2 has none or `unified`.
+fn place(path: &str) -> Option<(&str, &str, &str)> {
     let (folder, file) = path.strip_prefix("/sys/fs/cgroup")?.rsplit_once('/')?;
     let inner = folder.strip_prefix('/').unwrap_or_default();
-    let mount = inner.split('/').next().unwrap_or_default();
-    let is_v1 = mount == "systemd"
-        || !mount.is_empty() && mount.split(',').all(|name| CONTROLLERS.contains(&name));
-    let group = if is_v1 || mount == "unified" {
-        inner.get(mount.len()..).unwrap_or_default()
+    let first = inner.split('/').next().unwrap_or_default();
+    let mount = if first == "unified" || is_v1(first) {
+        first
     } else {
-        folder
+        ""
     };
-    Some((if group.is_empty() { "/" } else { group }, file, !is_v1))
+    let group = if mount.is_empty() {
+        folder
+    } else {
+        inner.get(mount.len()..).unwrap_or_default()
+    };
+    Some((if group.is_empty() { "/" } else { group }, file, mount))
+}
+
+/// Whether a hierarchy of v1 is mounted on a folder of this name.
+fn is_v1(mount: &str) -> bool {
+    mount == "systemd"
+        || !mount.is_empty() && mount.split(',').all(|name| CONTROLLERS.contains(&name))
+}
+
+/// Which hierarchy knows best what processes a group has: systemd and every runtime keep its own
+/// tree and that of memory; where a controller is not used, its root holds all processes.
+fn rank(mount: &str) -> u8 {
+    match mount {
+        "" | "unified" | "systemd" => 2,
+        "memory" => 1,
+        _ => 0,
+    }
 }
 
 fn first_line(text: &str) -> String {
@@ -296,7 +328,7 @@ fn first_line(text: &str) -> String {
 
 impl Values {
     /// Takes one file; none if it is not what it should be.
-    fn read(&mut self, file: &str, input: &Input<'_>, node: &Node, is_v2: bool) -> Option<()> {
+    fn read(&mut self, file: &str, input: &Input<'_>, node: &Node, mount: &str) -> Option<()> {
         let text = input.text();
         let number = || text.trim().parse::<u64>().ok();
         let key = |name: &str| {
@@ -306,23 +338,24 @@ impl Values {
             line.and_then(|value| value.trim().parse::<u64>().ok())
         };
         match file {
-            "cpu.stat" if is_v2 => {
-                self.usage = key("usage_usec");
-                self.user = key("user_usec");
-                self.system = key("system_usec");
-                self.periods = key("nr_periods");
-                self.throttled_periods = key("nr_throttled");
-                self.throttled = key("throttled_usec");
-            }
-            "cpu.stat" => {
-                self.periods = key("nr_periods");
+            "cpu.stat" if is_v1(mount) => {
+                self.periods = Some(key("nr_periods")?);
                 self.throttled_periods = key("nr_throttled");
                 self.throttled = key("throttled_time").map(|ns| ns / 1000);
             }
+            "cpu.stat" => {
+                self.usage = Some(key("usage_usec")?);
+                self.user = key("user_usec");
+                self.system = key("system_usec");
+                // A hybrid tree has them in the hierarchy of v1 alone.
+                self.periods = key("nr_periods").or(self.periods);
+                self.throttled_periods = key("nr_throttled").or(self.throttled_periods);
+                self.throttled = key("throttled_usec").or(self.throttled);
+            }
             "cpu.max" => {
                 let mut words = text.split_ascii_whitespace();
-                self.quota = Some(words.next()?.parse().ok());
-                self.period = words.next().and_then(|word| word.parse().ok());
+                self.quota = Some(limit(words.next()?)?);
+                self.period = Some(words.next()?.parse().ok()?);
             }
             "cpu.cfs_quota_us" => {
                 self.quota = Some(u64::try_from(text.trim().parse::<i64>().ok()?).ok());
@@ -341,10 +374,13 @@ impl Values {
             }
             "memory.peak" | "memory.max_usage_in_bytes" => self.peak = Some(number()?),
             "memory.swap.current" => self.swap = Some(number()?),
-            "memory.stat" => self.memory_stat(&text),
+            "memory.stat" => return self.memory_stat(&text),
+            "memory.kmem.usage_in_bytes" => {
+                self.stat.insert("kernel", number()?);
+            }
             "memory.events" => {
                 self.high = key("high");
-                self.max = key("max");
+                self.max = Some(key("max")?);
                 self.oom = key("oom");
                 self.oom_kill = key("oom_kill");
             }
@@ -352,9 +388,13 @@ impl Values {
             "memory.oom_control" => self.oom_kill = key("oom_kill"),
             "pids.current" => self.pids = Some(number()?),
             "pids.max" => self.pids_limit = limit(&text)?,
-            "pids.events" => self.pids_refused = key("max"),
+            "pids.events" => self.pids_refused = Some(key("max")?),
             "cgroup.procs" => {
-                self.processes = Some(text.lines().filter(|line| !line.is_empty()).count() as u64);
+                let count = text.lines().filter(|line| !line.is_empty()).count() as u64;
+                let rank = rank(mount);
+                if self.processes.is_none_or(|(known, _)| known <= rank) {
+                    self.processes = Some((rank, count));
+                }
             }
             "cgroup.stat" => {
                 self.descendants = key("nr_descendants");
@@ -365,29 +405,39 @@ impl Values {
                 self.frozen = key("frozen").map(|value| value == 1);
             }
             "freezer.state" => self.frozen = Some(text.trim() != "THAWED"),
-            "io.stat" => self.io_stat(&text),
-            "blkio.throttle.io_service_bytes" => [self.io[0], self.io[1]] = throttle(&text),
-            "blkio.throttle.io_serviced" => [self.io[2], self.io[3]] = throttle(&text),
+            "io.stat" => return self.io_stat(&text),
+            "blkio.throttle.io_service_bytes" => [self.io[0], self.io[1]] = throttle(&text)?,
+            "blkio.throttle.io_serviced" => [self.io[2], self.io[3]] = throttle(&text)?,
+            "blkio.throttle.io_service_bytes_recursive" => {
+                [self.io_recursive[0], self.io_recursive[1]] = throttle(&text)?;
+            }
+            "blkio.throttle.io_serviced_recursive" => {
+                [self.io_recursive[2], self.io_recursive[3]] = throttle(&text)?;
+            }
             _ => {}
         }
         Some(())
     }
 
-    fn memory_stat(&mut self, text: &str) {
+    /// None if no line of it is known, or a value is no number.
+    fn memory_stat(&mut self, text: &str) -> Option<()> {
+        let mut outcome = None;
         for line in text.lines() {
             let Some((name, value)) = line.split_once(' ') else {
                 continue;
             };
-            let known = STAT.iter().find(|(field, _)| *field == name);
-            if let Some(((_, column), value)) = known.zip(value.trim().parse().ok()) {
-                self.stat.insert(column, value);
+            if let Some((_, column)) = STAT.iter().find(|(field, _)| *field == name) {
+                self.stat.insert(column, value.trim().parse().ok()?);
+                outcome = Some(());
             }
         }
+        outcome
     }
 
-    /// `8:0 rbytes=1 wbytes=2 rios=3 wios=4 ...`; some kernels leave devices without values.
-    fn io_stat(&mut self, text: &str) {
-        self.io = [Some(0); 4];
+    /// `8:0 rbytes=1 wbytes=2 rios=3 wios=4 ...`; some kernels leave devices without values. None
+    /// if a value is no number: the sums would be too small.
+    fn io_stat(&mut self, text: &str) -> Option<()> {
+        let mut sums = [0_u64; 4];
         for word in text.split_ascii_whitespace() {
             let Some((name, value)) = word.split_once('=') else {
                 continue;
@@ -395,19 +445,24 @@ impl Values {
             let place = ["rbytes", "wbytes", "rios", "wios"]
                 .iter()
                 .position(|field| *field == name);
-            let slot = place
-                .and_then(|place| self.io.get_mut(place))
-                .and_then(Option::as_mut);
-            if let Some((slot, value)) = slot.zip(value.parse::<u64>().ok()) {
-                *slot = slot.saturating_add(value);
+            if let Some(sum) = place.and_then(|place| sums.get_mut(place)) {
+                *sum = sum.saturating_add(value.parse().ok()?);
             }
         }
+        self.io = sums.map(Some);
+        Some(())
+    }
+
+    /// With children where that is known, as v2 counts.
+    fn io(&self, place: usize) -> Option<u64> {
+        let with_children = self.io_recursive.get(place).copied().flatten();
+        with_children.or(self.io.get(place).copied().flatten())
     }
 }
 
-/// `8:0 Read 1\n8:0 Write 2\n...\nTotal 3`: sums over devices.
-fn throttle(text: &str) -> [Option<u64>; 2] {
-    let mut sums = [Some(0_u64); 2];
+/// `8:0 Read 1\n8:0 Write 2\n...\nTotal 3`: sums over devices; none if a value is no number.
+fn throttle(text: &str) -> Option<[Option<u64>; 2]> {
+    let mut sums = [0_u64; 2];
     for line in text.lines() {
         let mut words = line.split_ascii_whitespace().skip(1);
         let place = match words.next() {
@@ -415,12 +470,11 @@ fn throttle(text: &str) -> [Option<u64>; 2] {
             Some("Write") => 1,
             _ => continue,
         };
-        let value = words.next().and_then(|word| word.parse::<u64>().ok());
-        if let Some((slot, value)) = sums.get_mut(place).and_then(Option::as_mut).zip(value) {
-            *slot = slot.saturating_add(value);
+        if let Some(sum) = sums.get_mut(place) {
+            *sum = sum.saturating_add(words.next()?.parse().ok()?);
         }
     }
-    sums
+    Some(sums.map(Some))
 }
 
 /// A limit of v2: a number or `max`; none if it is neither.
@@ -435,12 +489,14 @@ impl Group {
     fn row(self, path: &str, has_window: bool, rows: &mut Rows) {
         let (first, last) = (&self.first, &self.last);
         let now = if first.is_there { first } else { last };
-        let window_us = last
-            .at_us
-            .zip(first.at_us)
-            .and_then(|(b, a)| b.checked_sub(a))
-            .filter(|us| *us > 0);
-        let delta = |value: fn(&Values) -> Option<u64>| value(last)?.checked_sub(value(first)?);
+        let between = |a: Option<u64>, b: Option<u64>| b?.checked_sub(a?).filter(|us| *us > 0);
+        let window_us = between(first.at_us, last.at_us);
+        let io_window_us = between(first.io_at_us, last.io_at_us);
+        // A group that used less CPU than before was made anew under its old name.
+        let is_another = last.usage < first.usage && last.usage.is_some();
+        let delta = |value: fn(&Values) -> Option<u64>| {
+            (!is_another).then(|| value(last)?.checked_sub(value(first)?))?
+        };
         let rate =
             |value: fn(&Values) -> Option<u64>| Some(delta(value)? as f64 / window_us? as f64);
         let usage = rate(|v| v.usage);
@@ -460,10 +516,12 @@ impl Group {
             _ => "last",
         };
         let identity = identify(path);
-        let per_second = |ratio: Option<f64>| ratio.map(|per_us| per_us * 1e6);
+        let per_second = |value: fn(&Values) -> Option<u64>| {
+            Some(delta(value)? as f64 * 1e6 / io_window_us? as f64)
+        };
         rows.add(&self.entry, None)
             .set("path", path)
-            .set("version", if self.is_v2 { "v2" } else { "v1" })
+            .set("version", if self.is_v1 { "v1" } else { "v2" })
             .set("kind", identity.kind)
             .set("pod_uid", identity.pod_uid)
             .set("container_id", identity.container_id)
@@ -514,15 +572,15 @@ impl Group {
             .set("pids_used_ratio", ratio(now.pids, now.pids_limit))
             .set("pids_max_events_count", now.pids_refused)
             .set("pids_max_events_delta", delta(|v| v.pids_refused))
-            .set("processes_count", now.processes)
+            .set("processes_count", now.processes.map(|(_, count)| count))
             .set("descendants_count", now.descendants)
             .set("dying_descendants_count", last.dying.or(first.dying))
             .set("frozen", now.frozen)
             .set("populated", now.populated)
-            .set("read_bytes_per_second", per_second(rate(|v| v.io[0])))
-            .set("write_bytes_per_second", per_second(rate(|v| v.io[1])))
-            .set("read_operations_per_second", per_second(rate(|v| v.io[2])))
-            .set("write_operations_per_second", per_second(rate(|v| v.io[3])))
+            .set("read_bytes_per_second", per_second(|v| v.io(0)))
+            .set("write_bytes_per_second", per_second(|v| v.io(1)))
+            .set("read_operations_per_second", per_second(|v| v.io(2)))
+            .set("write_operations_per_second", per_second(|v| v.io(3)))
             .set("seen", seen)
             .set("window_us", window_us);
     }
@@ -642,26 +700,214 @@ mod tests {
     }
 
     #[test]
+    fn a_hybrid_tree_keeps_what_version_1_says() {
+        let (rows, damages) = run(
+            "cgroup",
+            &[
+                ("root/sys/fs/cgroup/cpu,cpuacct/a/cpu.stat", b"nr_periods 10\nnr_throttled 2\nthrottled_time 7000\n"),
+                ("root/sys/fs/cgroup/cpu,cpuacct/a/cgroup.procs", b""),
+                ("root/sys/fs/cgroup/cpu,cpuacct/a/cpuacct.stat", b"user 250\nsystem 100\n"),
+                ("root/sys/fs/cgroup/memory/a/memory.limit_in_bytes", b"9223372036854710272\n"),
+                ("root/sys/fs/cgroup/memory/a/memory.kmem.usage_in_bytes", b"8192\n"),
+                ("root/sys/fs/cgroup/memory/a/memory.stat", b"cache 1\nrss 1\ninactive_file 1\ntotal_cache 300\ntotal_rss 500\ntotal_inactive_file 100\n"),
+                ("root/sys/fs/cgroup/unified/a/cpu.stat", b"usage_usec 3500000\nuser_usec 2500000\nsystem_usec 1000000\n"),
+                ("root/sys/fs/cgroup/unified/a/cgroup.procs", b"7\n8\n"),
+                ("root/sys/fs/cgroup/pids/a/cgroup.procs", b"7\n"),
+            ],
+        );
+        assert_eq!(
+            csv(
+                &rows,
+                &[
+                    "path",
+                    "version",
+                    "cpu_usage_us",
+                    "periods_count",
+                    "throttled_periods_count",
+                    "processes_count"
+                ]
+            ),
+            "/a,v1,3500000,10,2,2\n"
+        );
+        assert_eq!(
+            csv(
+                &rows,
+                &[
+                    "memory_limit_bytes",
+                    "kernel_bytes",
+                    "anon_bytes",
+                    "file_bytes"
+                ]
+            ),
+            ",8192,500,300\n"
+        );
+        assert!(damages.list.is_empty());
+    }
+
+    #[test]
+    fn units_of_version_1() {
+        let cpu = "sys/fs/cgroup/cpu,cpuacct/a";
+        let blkio = "sys/fs/cgroup/blkio/a";
+        let (rows, _) = run(
+            "cgroup",
+            &[
+                (
+                    &format!("root/{cpu}/cpu.stat"),
+                    b"nr_periods 10\nnr_throttled 0\nthrottled_time 0\n",
+                ),
+                (&format!("root/{cpu}/cpuacct.usage"), b"124659500367000\n"),
+                (
+                    &format!("root/{cpu}/cpuacct.stat"),
+                    b"user 100\nsystem 50\n",
+                ),
+                (
+                    &format!("root/{blkio}/blkio.throttle.io_service_bytes"),
+                    b"259:0 Read 0\n259:0 Write 0\nTotal 0\n",
+                ),
+                (
+                    &format!("root/{blkio}/blkio.throttle.io_service_bytes_recursive"),
+                    b"259:0 Read 1000\n259:0 Write 0\n8:0 Read 5\nTotal 1005\n",
+                ),
+                (
+                    &format!("window/10/{cpu}/cpu.stat"),
+                    b"nr_periods 110\nnr_throttled 25\nthrottled_time 2000000\n",
+                ),
+                (
+                    &format!("window/10/{cpu}/cpuacct.usage"),
+                    b"124664500367000\n",
+                ),
+                (
+                    &format!("window/10/{cpu}/cpuacct.stat"),
+                    b"user 500\nsystem 150\n",
+                ),
+                (
+                    &format!("window/10/{blkio}/blkio.throttle.io_service_bytes"),
+                    b"259:0 Read 0\n259:0 Write 0\nTotal 0\n",
+                ),
+                (
+                    &format!("window/10/{blkio}/blkio.throttle.io_service_bytes_recursive"),
+                    b"259:0 Read 11000\n259:0 Write 0\n8:0 Read 5\nTotal 11005\n",
+                ),
+            ],
+        );
+        // ns, ticks of 10 ms, ns
+        assert_eq!(
+            csv(
+                &rows,
+                &[
+                    "cpu_usage_us",
+                    "cpu_usage_ratio",
+                    "cpu_user_ratio",
+                    "cpu_system_ratio",
+                    "throttled_us_delta",
+                    "throttled_ratio"
+                ]
+            ),
+            "124659500367,0.5000,0.4000,0.1000,2000,0.2500\n"
+        );
+        assert_eq!(
+            csv(
+                &rows,
+                &[
+                    "read_bytes_per_second",
+                    "write_bytes_per_second",
+                    "read_operations_per_second"
+                ]
+            ),
+            "1000.0000,0.0000,\n"
+        );
+    }
+
+    #[test]
+    fn a_group_made_anew_has_no_differences() {
+        let (rows, _) = run(
+            "cgroup",
+            &[
+                (
+                    "root/sys/fs/cgroup/a.service/cpu.stat",
+                    b"usage_usec 1000\nuser_usec 10\nsystem_usec 990\n",
+                ),
+                (
+                    "root/sys/fs/cgroup/a.service/memory.events",
+                    b"low 0\nhigh 0\nmax 3\noom 0\noom_kill 0\n",
+                ),
+                (
+                    "window/10/sys/fs/cgroup/a.service/cpu.stat",
+                    b"usage_usec 500\nuser_usec 400\nsystem_usec 100\n",
+                ),
+                (
+                    "window/10/sys/fs/cgroup/a.service/memory.events",
+                    b"low 0\nhigh 0\nmax 9\noom 0\noom_kill 0\n",
+                ),
+            ],
+        );
+        assert_eq!(
+            csv(
+                &rows,
+                &[
+                    "cpu_usage_ratio",
+                    "cpu_user_ratio",
+                    "memory_max_count",
+                    "memory_max_delta"
+                ]
+            ),
+            ",,3,\n"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_damage_and_null() {
+        let (rows, damages) = run(
+            "cgroup",
+            &[
+                ("root/sys/fs/cgroup/a/cpu.max", b"much 100000\n"),
+                ("root/sys/fs/cgroup/a/cpu.stat", b"usage_usec many\n"),
+                ("root/sys/fs/cgroup/a/memory.max", b"-1\n"),
+                ("root/sys/fs/cgroup/a/memory.stat", b"\xff\n"),
+                ("root/sys/fs/cgroup/a/memory.events", b"\n"),
+                ("root/sys/fs/cgroup/a/io.stat", b"8:0 rbytes=x\n"),
+                ("root/sys/fs/cgroup/b/cpu.max", b"max 100000\n"),
+                ("root/sys/fs/cgroup/b/io.stat", b""),
+            ],
+        );
+        assert_eq!(
+            csv(
+                &rows,
+                &[
+                    "path",
+                    "cpu_limit_cores",
+                    "cpu_usage_us",
+                    "memory_limit_bytes",
+                    "anon_bytes",
+                    "oom_kill_count"
+                ]
+            ),
+            "/a,,,,,\n/b,,,,,\n"
+        );
+        assert_eq!(damages.list.len(), 6);
+    }
+
+    #[test]
     fn mounts_of_both_versions() {
         assert_eq!(
             place("/sys/fs/cgroup/cpu.stat"),
-            Some(("/", "cpu.stat", true))
+            Some(("/", "cpu.stat", ""))
         );
         assert_eq!(
             place("/sys/fs/cgroup/a/b/cpu.stat"),
-            Some(("/a/b", "cpu.stat", true))
+            Some(("/a/b", "cpu.stat", ""))
         );
         assert_eq!(
             place("/sys/fs/cgroup/unified/a/cpu.stat"),
-            Some(("/a", "cpu.stat", true))
+            Some(("/a", "cpu.stat", "unified"))
         );
         assert_eq!(
             place("/sys/fs/cgroup/memory/memory.stat"),
-            Some(("/", "memory.stat", false))
+            Some(("/", "memory.stat", "memory"))
         );
         assert_eq!(
             place("/sys/fs/cgroup/cpu,cpuacct/a/cpu.stat"),
-            Some(("/a", "cpu.stat", false))
+            Some(("/a", "cpu.stat", "cpu,cpuacct"))
         );
     }
 }

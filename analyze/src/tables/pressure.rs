@@ -95,9 +95,10 @@ impl Decode for Pressure {
 
     fn finish(self: Box<Self>, _: &Node, rows: &mut Rows) {
         for ((scope, resource, kind), stall) in self.stalls {
+            // A total that fell is of a group made anew under its name.
             let stall_us = stall
                 .last
-                .map(|l| l.total_us.saturating_sub(stall.first.total_us));
+                .and_then(|l| l.total_us.checked_sub(stall.first.total_us));
             let window_us = stall
                 .last
                 .and_then(|l| l.at_us?.checked_sub(stall.first.at_us?))
@@ -127,7 +128,9 @@ fn scope_and_resource(path: &str) -> Option<(String, String)> {
     // Hybrid nodes mount the unified tree below.
     let group = folder.strip_prefix("/unified").unwrap_or(folder);
     let scope = if group.is_empty() { "/" } else { group };
-    Some((scope.to_owned(), file.strip_suffix(".pressure")?.to_owned()))
+    // `cgroup.pressure` is the switch of the others.
+    let resource = file.strip_suffix(".pressure").filter(|r| *r != "cgroup")?;
+    Some((scope.to_owned(), resource.to_owned()))
 }
 
 pub(crate) fn parse(line: &str) -> Option<(&str, [Option<f64>; 3], u64)> {
@@ -173,6 +176,26 @@ mod tests {
             csv(&rows, &COLUMNS),
             "node,io,full,0.0000,0,0.0000\nnode,io,some,1.5000,2000000,0.2000\n"
         );
+        assert!(damages.list.is_empty());
+    }
+
+    #[test]
+    fn a_group_made_anew_and_the_switch() {
+        let (rows, damages) = run(
+            "pressure",
+            &[
+                ("root/sys/fs/cgroup/a.service/cgroup.pressure", b"1\n"),
+                (
+                    "root/sys/fs/cgroup/a.service/irq.pressure",
+                    b"full avg10=0.00 avg60=0.00 avg300=0.00 total=29463156\n",
+                ),
+                (
+                    "window/10/sys/fs/cgroup/a.service/irq.pressure",
+                    b"full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n",
+                ),
+            ],
+        );
+        assert_eq!(csv(&rows, &COLUMNS), "/a.service,irq,full,0.0000,,\n");
         assert!(damages.list.is_empty());
     }
 

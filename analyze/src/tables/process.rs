@@ -26,7 +26,7 @@ pub static TABLE: Table = Table {
         ),
         int("parent_pid", ""),
         int("process_group", ""),
-        bool("kernel_thread", "a child of kthreadd, or kthreadd itself"),
+        bool("kernel_thread", "runs in the kernel alone"),
         int("threads_count", ""),
         int("user_us", "CPU time since it began"),
         int("system_us", "CPU time since it began"),
@@ -95,8 +95,9 @@ pub static TABLE: Table = Table {
     decoder: || Box::new(Processes::default()),
 };
 
-/// pid of kthreadd, the parent of every kernel thread.
-const KTHREADD: i64 = 2;
+/// `PF_KTHREAD` of `include/linux/sched.h`, in the field `flags`. The parent tells less: pid 2 of a
+/// container is a program, and programs that the kernel starts are children of its threads.
+const KERNEL_THREAD: u64 = 0x0020_0000;
 
 #[derive(Default)]
 struct Processes {
@@ -164,14 +165,20 @@ pub(crate) fn parse(bytes: &[u8], at_us: Option<u64>) -> Option<Stat> {
     let rest = std::str::from_utf8(bytes.get(close + 1..)?).ok()?;
     let mut words = rest.split_ascii_whitespace();
     let state = words.next().filter(|state| state.len() == 1)?.to_owned();
-    // Addresses beyond i64 are of no use here.
-    let fields: Vec<i64> = words.map(|word| word.parse().unwrap_or(i64::MAX)).collect();
-    (fields.len() >= 19).then_some(Stat {
+    let fields: Option<Vec<i64>> = words.map(field).collect();
+    let fields = fields.filter(|fields| fields.len() >= 19)?;
+    Some(Stat {
         comm,
         state,
         fields,
         at_us,
     })
+}
+
+/// A number of stat. Addresses and limits beyond `i64` are of no use here: the largest number.
+fn field(word: &str) -> Option<i64> {
+    let number = word.parse::<i64>().ok();
+    number.or_else(|| word.parse::<u64>().ok().map(|_| i64::MAX))
 }
 
 impl Processes {
@@ -181,8 +188,8 @@ impl Processes {
             return;
         };
         let process = self.processes.entry(pid).or_default();
-        let started = |stat: &Option<Stat>| stat.as_ref().and_then(|s| s.field(22));
-        let is_other = process.first.is_some() && started(&process.first) != stat.field(22);
+        let known = process.first.as_ref().or(process.last.as_ref());
+        let is_other = known.is_some_and(|known| known.field(22) != stat.field(22));
         if is_other {
             let ended = std::mem::take(process);
             self.ended.push((pid, ended));
@@ -349,7 +356,7 @@ impl Process {
             .set("process_group", stat.field(5))
             .set(
                 "kernel_thread",
-                i64::from(pid) == KTHREADD || stat.field(4) == Some(KTHREADD),
+                stat.unsigned(9).map(|flags| flags & KERNEL_THREAD != 0),
             )
             .set("threads_count", stat.field(20))
             .set(
@@ -495,7 +502,7 @@ mod tests {
                 &rows,
                 &["pid", "comm", "state", "kernel_thread", "threads_count"]
             ),
-            "7,a) b\n(c,S,true,4\n"
+            "7,a) b\n(c,S,false,4\n"
         );
         assert_eq!(
             csv(
@@ -541,6 +548,55 @@ mod tests {
             csv(&rows, &["pid", "start_ts_us", "seen", "cpu_ratio"]),
             "7,80000000,first,\n7,90000000,last,\n"
         );
+    }
+
+    #[test]
+    fn a_pid_that_is_reused_twice_keeps_counters_apart() {
+        let stat = |start: &str| STAT.replace(" 8000 ", start).into_bytes();
+        let io =
+            |bytes: u32| format!("rchar: 9\nread_bytes: {bytes}\nwrite_bytes: 0\n").into_bytes();
+        let (rows, _) = run(
+            "process",
+            &[
+                ("root/proc/7/stat", &stat(" 8000 ")),
+                ("root/proc/7/io", &io(1000)),
+                ("window/5/proc/7/stat", &stat(" 9000 ")),
+                ("window/5/proc/7/io", &io(9000)),
+                ("window/10/proc/7/stat", &stat(" 9500 ")),
+                ("window/10/proc/7/io", &io(9500)),
+            ],
+        );
+        assert_eq!(
+            csv(
+                &rows,
+                &[
+                    "pid",
+                    "start_ts_us",
+                    "seen",
+                    "read_bytes_per_second",
+                    "user_ratio"
+                ]
+            ),
+            "7,80000000,first,,\n7,90000000,last,,\n7,95000000,last,,\n"
+        );
+    }
+
+    #[test]
+    fn kernel_threads_are_told_by_their_flag() {
+        let (rows, damages) = run(
+            "process",
+            &[
+                // As pid 2 of a node, and as pid 2 of a container.
+                ("root/proc/2/stat", b"2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 4 0 0 20 0 1 0 8 0 0 18446744073709551615 0 0 0 0 0 0 0 2147483647 0 0 0 0 0 1 0 0 0 0 0\n"),
+                ("root/proc/3/stat", b"3 (nginx) S 2 3 3 0 -1 4194304 0 0 0 0 0 4 0 0 20 0 1 0 8 4096 1 18446744073709551615 0 0 0 0 0 0 0 2147483647 0 0 0 0 0 1 0 0 0 0 0\n"),
+                ("root/proc/4/stat", b"4 (x) S 2 3 3 0 -1 4194304 0 0 0 0 many 4 0 0 20 0 1 0 8 4096 1\n"),
+            ],
+        );
+        assert_eq!(
+            csv(&rows, &["pid", "kernel_thread", "resident_bytes"]),
+            "2,true,0\n3,false,4096\n"
+        );
+        assert_eq!(damages.list.len(), 1, "a number that is none");
     }
 
     #[test]
