@@ -137,6 +137,16 @@ impl<W: Write> Writer<W> {
         self.tar.get_ref().sink_bytes()
     }
 
+    /// Bytes of the unfinished batch before compression.
+    pub fn pending_bytes(&self) -> u64 {
+        self.input_bytes + self.index.len() as u64
+    }
+
+    /// The sink; none after an error.
+    pub fn sink(&self) -> Option<&W> {
+        self.tar.get_ref().sink()
+    }
+
     /// Ends the last batch, writes `summary.json` and returns the sink.
     pub fn seal(mut self, mut summary: Summary) -> io::Result<W> {
         self.end_batch()?;

@@ -93,13 +93,17 @@ impl Run {
 
     /// The outcome of the source follows from its reads, unless it said one itself.
     fn outcome(&self) -> Outcome {
-        if let Some(verdict) = &self.verdict {
-            return verdict.clone();
+        let degraded = ["denied", "timed_out", "failed", "partial", "skipped"];
+        let is_degraded = degraded.iter().any(|name| self.reads.contains_key(*name));
+        match &self.verdict {
+            // What could not be read may be there all the same.
+            Some(Outcome::Absent(_)) if is_degraded => {}
+            Some(verdict) => return verdict.clone(),
+            None => {}
         }
         if !self.began {
             return Outcome::Skipped("the capture ended before its turn".to_owned());
         }
-        let degraded = ["denied", "timed_out", "failed", "partial"];
         let mut reasons: Vec<String> = degraded
             .iter()
             .filter_map(|name| self.reads.get(*name).map(|count| format!("{count} {name}")))

@@ -1,9 +1,12 @@
 //! Where the cgroup trees are and how they are walked.
 
-use crate::source::Cx;
+use crate::source::{Cx, FILE};
 
 /// Where systemd and every runtime look for them if `mountinfo` does not tell.
 const USUAL: &str = "/sys/fs/cgroup";
+
+/// Groups that are asked for at once.
+const AT_ONCE: usize = 32;
 
 /// Mount points of cgroup file systems, each tree once.
 pub(crate) fn mounts(cx: &mut Cx<'_>) -> Vec<String> {
@@ -47,32 +50,35 @@ fn cgroup_mounts(mountinfo: &str) -> Vec<String> {
     mounts
 }
 
-/// Visits every group of a tree, parents first, with its folder and the names in it. A visit that
-/// returns false ends the walk.
-pub(crate) fn walk(
-    cx: &mut Cx<'_>,
-    mount: &str,
-    visit: &mut dyn FnMut(&mut Cx<'_>, &str, &[&str]) -> bool,
-) {
+/// Reads the wanted files of every group of a tree, parents first; how many groups there were.
+pub(crate) fn try_files(cx: &mut Cx<'_>, mount: &str, wanted: &dyn Fn(&str) -> bool) -> usize {
     let mut folders = vec![mount.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let names = cx.list(&folder);
-        let files: Vec<&str> = names
-            .iter()
-            .filter(|n| !n.is_folder)
-            .filter_map(|n| n.text())
-            .collect();
-        if !visit(cx, &folder, &files) {
-            return;
+    let mut groups = 0;
+    while !folders.is_empty() {
+        if cx.is_spent() {
+            let why = "groups with all below them: the deadline or byte limit of this source";
+            cx.leave_out(why, folders.len() as u64);
+            return groups;
         }
-        // Last in, first out: reversed, so that names come in order.
-        let children = names
-            .iter()
-            .rev()
-            .filter(|n| n.is_folder)
-            .filter_map(|n| n.text());
-        folders.extend(children.map(|child| format!("{folder}/{child}")));
+        // Last in, first out: one branch after the other, so that few folders wait.
+        let some = folders.split_off(folders.len().saturating_sub(AT_ONCE));
+        groups += some.len();
+        let paths: Vec<_> = some.iter().map(|path| path.clone().into_bytes()).collect();
+        let mut files = Vec::new();
+        cx.list_each(&paths, &mut |folder, names| {
+            let folder = String::from_utf8_lossy(folder);
+            for name in names {
+                let Some(text) = name.text() else { continue };
+                if name.is_folder {
+                    folders.push(format!("{folder}/{text}"));
+                } else if wanted(text) {
+                    files.push((format!("{folder}/{text}"), FILE));
+                }
+            }
+        });
+        cx.try_each("", &files, &mut |_, _| {});
     }
+    groups
 }
 
 #[cfg(test)]

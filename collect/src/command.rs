@@ -1,7 +1,7 @@
 //! The verbs.
 
-use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use freezeframe_bundle::{Capture, FormatVersion, PlannedSource, SourceRecord, Summary, Writer};
@@ -26,9 +26,8 @@ const ENTRY_BYTES: u64 = 600;
 const HOST_NAME_BYTES: usize = 256;
 
 /// `collect run`.
-pub(crate) fn run(args: &RunArgs) -> anyhow::Result<u8> {
+pub(crate) fn run(args: &RunArgs, stop: &Stop, is_terminal: bool) -> anyhow::Result<u8> {
     let plan = plan::select(&args.plan)?;
-    let stop = Stop::listen().context("cannot listen for signals")?;
     // Before anything is opened: a worker that is left behind must hold nothing of it.
     let mut pool = Pool::start(open_root(&args.plan)?);
     let capture = describe(args, &mut pool, &plan);
@@ -37,7 +36,8 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<u8> {
         capture.node,
         clock::stamp(capture.started.realtime_us)
     );
-    let output = Output::create(args.output.as_deref(), &top)?;
+    let deadline = Instant::now() + Duration::from_secs(args.deadline);
+    let output = Output::create(args.output.as_deref(), &top, deadline)?;
     let shown = output.shown();
     let writer = Writer::new(output, &top, &capture)
         .with_context(|| format!("cannot write `{shown}`: is the disk full? try -o - | ssh"))?;
@@ -46,8 +46,8 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<u8> {
         deadline: Duration::from_secs(args.deadline),
         max_bytes: args.max_bytes,
     };
-    let mut show = Show::new(args, plan.len());
-    let sealed = capture::run(pool, &plan, limits, &stop, writer, &mut |record| {
+    let mut show = Show::new(args, is_terminal, plan.len());
+    let sealed = capture::run(pool, &plan, limits, stop, writer, &mut |record| {
         show.source(record);
     })
     .with_context(|| format!("what was captured until then is in `{shown}`"))?;
@@ -65,11 +65,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<u8> {
             .sources
             .iter()
             .any(|s| s.outcome.is_degraded());
-    Ok(if complete {
-        0
-    } else {
-        DEGRADED
-    })
+    Ok(if complete { 0 } else { DEGRADED })
 }
 
 /// `collect plan`.
@@ -245,8 +241,8 @@ struct Show {
 }
 
 impl Show {
-    fn new(args: &RunArgs, count: usize) -> Self {
-        let each_source = !args.quiet && (args.verbose || io::stderr().is_terminal());
+    fn new(args: &RunArgs, is_terminal: bool, count: usize) -> Self {
+        let each_source = !args.quiet && (args.verbose || is_terminal);
         Self {
             each_source,
             end: !args.quiet,

@@ -117,7 +117,10 @@ mod tests {
     fn the_cost_of_this_process_is_known() {
         let usage = Usage::of(getpid());
         assert!(usage.peak_rss_bytes > 1 << 20);
-        assert_eq!(ticks("1 (a) b) S 0 1 1 0 -1 4 0 0 0 0 5 6 7 8 20"), Some([5, 6]));
+        assert_eq!(
+            ticks("1 (a) b) S 0 1 1 0 -1 4 0 0 0 0 5 6 7 8 20"),
+            Some([5, 6])
+        );
         assert!(state_of(getpid()).is_some());
     }
 }

@@ -16,6 +16,7 @@ mod journal;
 mod namespaces;
 mod output;
 mod plan;
+mod processes;
 mod root;
 mod source;
 mod sources;
@@ -23,6 +24,8 @@ mod stop;
 mod supervise;
 mod worker;
 
+use std::io::{self, IsTerminal};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -37,7 +40,12 @@ fn main() -> ExitCode {
     };
     if let Some(args) = run {
         let deadline = Duration::from_secs(args.deadline);
-        return supervise::supervise(deadline, || code(command::run(args)));
+        let is_streaming = args.output.as_deref() == Some(Path::new("-"));
+        // Asked here: the capture itself speaks into a pipe.
+        let is_terminal = io::stderr().is_terminal();
+        return supervise::supervise(deadline, is_streaming, |stop| {
+            code(command::run(args, stop, is_terminal))
+        });
     }
     ExitCode::from(match cli.verb {
         Some(cli::Verb::Plan(args)) => code(command::plan(&args)),

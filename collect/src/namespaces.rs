@@ -2,16 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use crate::processes::pids;
 use crate::source::{Ask, Cx};
 
 /// One pid for each namespace of this kind (`net`, `mnt`), process 1 first.
 pub(crate) fn one_process_each(cx: &mut Cx<'_>, kind: &str) -> Vec<u32> {
-    let mut pids: Vec<u32> = cx
-        .list("/proc")
-        .iter()
-        .filter_map(|name| name.text()?.parse().ok())
-        .collect();
-    pids.sort_unstable();
+    let mut pids = pids(cx);
     let links = pids.iter().map(|pid| format!("{pid}/ns/{kind}"));
     let links: Vec<_> = links.map(String::into_bytes).collect();
     let mut namespaces = BTreeSet::new();

@@ -4,14 +4,30 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::Context;
-use rustix::fs::OFlags;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FallocateFlags, OFlags, fallocate};
+use rustix::io::Errno;
+
+/// Room on the disk that is taken in advance, so that a disk that fills up leaves what the end of
+/// the bundle needs.
+const AHEAD_BYTES: u64 = 4 << 20;
+/// The least that is worth beginning with.
+const LEAST_BYTES: u64 = 128 << 10;
+/// A pipe that is ready takes so many bytes without waiting (`PIPE_BUF`).
+const PIPE_BYTES: usize = 4096;
+/// Between two looks at the deadline.
+const LOOK: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 50_000_000,
+};
 
 /// The sink of a bundle.
 pub(crate) enum Output {
-    /// Standard output.
-    Stdout(io::Stdout),
+    /// Standard output, and when a reader that takes nothing is given up.
+    Stdout(Instant),
     /// A file under its temporary name.
     File {
         /// The open file.
@@ -20,15 +36,62 @@ pub(crate) enum Output {
         partial: PathBuf,
         /// Its name afterwards.
         path: PathBuf,
+        /// How much of the disk is taken.
+        room: Room,
     },
+}
+
+/// Room on the disk for a file.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    written_bytes: u64,
+    allocated_bytes: u64,
+    /// Nothing more can be taken.
+    is_full: bool,
+    /// The file system cannot take room in advance.
+    is_unknown: bool,
+}
+
+impl Room {
+    /// Sees to it that there is room for `length` bytes more, and some ahead of them.
+    fn extend(&mut self, file: &File, length: u64) {
+        let wanted = self.written_bytes + length + AHEAD_BYTES / 2;
+        if self.is_full || self.is_unknown || wanted <= self.allocated_bytes {
+            return;
+        }
+        let mut step = AHEAD_BYTES.max(length);
+        loop {
+            let end = self.allocated_bytes + step;
+            match fallocate(file, FallocateFlags::KEEP_SIZE, 0, end) {
+                Ok(()) => {
+                    self.allocated_bytes = end;
+                    return;
+                }
+                Err(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) if step > LEAST_BYTES => step /= 2,
+                Err(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => {
+                    self.is_full = true;
+                    return;
+                }
+                Err(Errno::INTR) => {}
+                Err(_) => {
+                    self.is_unknown = true;
+                    return;
+                }
+            }
+        }
+    }
 }
 
 impl Output {
     /// Creates the output: `-` is standard output, a folder gets `<name>.tar.zst` in it, anything
     /// else is the file's name. Nothing that exists is overwritten or followed.
-    pub(crate) fn create(wanted: Option<&Path>, name: &str) -> anyhow::Result<Self> {
+    pub(crate) fn create(
+        wanted: Option<&Path>,
+        name: &str,
+        deadline: Instant,
+    ) -> anyhow::Result<Self> {
         if wanted == Some(Path::new("-")) {
-            return Ok(Self::Stdout(io::stdout()));
+            return Ok(Self::Stdout(deadline));
         }
         let file_name = format!("{name}.tar.zst");
         let path = match wanted {
@@ -57,11 +120,28 @@ impl Output {
                     "cannot create `{shown}`: choose a folder that can be written to by --output"
                 )
             })?;
+        let mut room = Room::default();
+        room.extend(&file, 0);
+        if room.is_full && room.allocated_bytes == 0 {
+            let shown = partial.display();
+            let message = format!("no space for `{shown}`: choose another place by --output");
+            remove(&partial);
+            anyhow::bail!("{message}, or -o - | ssh");
+        }
         Ok(Self::File {
             file,
             partial,
             path,
+            room,
         })
+    }
+
+    /// How large the bundle can become at most, once the disk is full.
+    pub(crate) fn limit(&self) -> Option<u64> {
+        match self {
+            Self::File { room, .. } => room.is_full.then_some(room.allocated_bytes),
+            Self::Stdout(_) => None,
+        }
     }
 
     #[expect(
@@ -72,15 +152,15 @@ impl Output {
     /// output.
     pub(crate) fn finish(self) -> anyhow::Result<Option<PathBuf>> {
         match self {
-            Self::Stdout(mut stdout) => {
-                stdout.flush().context("cannot write to standard output")?;
-                Ok(None)
-            }
+            Self::Stdout(_) => Ok(None),
             Self::File {
                 file,
                 partial,
                 path,
+                room,
             } => {
+                // Gives back what was taken in advance.
+                let _ = file.set_len(room.written_bytes);
                 file.sync_all()
                     .with_context(|| format!("cannot make `{}` durable", partial.display()))?;
                 std::fs::rename(&partial, &path).with_context(|| {
@@ -109,18 +189,47 @@ impl Output {
     }
 }
 
+/// Removes an empty file that was just created.
+fn remove(partial: &Path) {
+    let _ = std::fs::remove_file(partial);
+}
+
 impl Write for Output {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Stdout(stdout) => stdout.write(buffer),
-            Self::File { file, .. } => file.write(buffer),
+            Self::Stdout(deadline) => write_in_time(buffer, *deadline),
+            Self::File { file, room, .. } => {
+                room.extend(file, buffer.len() as u64);
+                let written = file.write(buffer)?;
+                room.written_bytes += written as u64;
+                Ok(written)
+            }
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Stdout(stdout) => stdout.flush(),
+            Self::Stdout(_) => Ok(()),
             Self::File { file, .. } => file.flush(),
         }
     }
+}
+
+/// Writes to standard output when it takes bytes without waiting, and not after the deadline.
+fn write_in_time(buffer: &[u8], deadline: Instant) -> io::Result<usize> {
+    let stdout = rustix::stdio::stdout();
+    loop {
+        let mut ready = [PollFd::from_borrowed_fd(stdout, PollFlags::OUT)];
+        match poll(&mut ready, Some(&LOOK)) {
+            Ok(0) | Err(Errno::INTR) if Instant::now() >= deadline => {
+                let why = "whoever reads the bundle did not read it in time";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+            }
+            Ok(0) | Err(Errno::INTR) => {}
+            Ok(_) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let some = buffer.get(..PIPE_BYTES).unwrap_or(buffer);
+    Ok(rustix::io::write(stdout, some)?)
 }

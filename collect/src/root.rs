@@ -18,9 +18,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 /// How files are opened: a FIFO or a device does not wait.
-const READ: OFlags = OFlags::RDONLY
-    .union(OFlags::NONBLOCK)
-    .union(OFlags::NOCTTY);
+const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 /// Where the node's files are.
 pub(crate) struct Root {
@@ -145,8 +143,10 @@ impl Root {
 
     /// The target of a symbolic link in a folder.
     pub(crate) fn link_in(&self, folder: &Folder, name: &[u8]) -> io::Result<Vec<u8>> {
-        match (&folder.open, &self.folder) {
-            (Some(open), None) if !name.starts_with(b"/") => {
+        // A name without a slash cannot lead out of the folder, and its own link is not followed.
+        let is_inside = self.folder.is_none() || !name.contains(&b'/');
+        match &folder.open {
+            Some(open) if is_inside && !name.starts_with(b"/") => {
                 let target = rustix::fs::readlinkat(open, OsStr::from_bytes(name), Vec::new())?;
                 Ok(target.into_bytes())
             }

@@ -214,9 +214,14 @@ fn the_deadline_and_the_size_limit_seal_what_is_there() {
     assert!(bytes(&items, "root/proc/stat").is_some());
 
     let node = FakeNode::new();
-    let output = node.collect(&["--window", "0", "--max-bytes", "1MiB"]);
+    for pid in 2..300 {
+        node.process(pid, "worker", "S");
+    }
+    let output = node.collect(&["--window", "0", "--max-bytes", "80KiB"]);
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(node.read().1.summary.unwrap().ended_by, "max_bytes");
+    let path = node.folder.path().join("bundle.tar.zst");
+    assert!(path.metadata().unwrap().len() <= 80 << 10);
 }
 
 #[test]

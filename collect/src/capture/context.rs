@@ -20,8 +20,10 @@ use crate::worker::{Ask, Pool};
 /// A file is cut here unless its source asks for more: the largest regular file of `/proc` on a
 /// node with 20,000 processes is below it.
 pub(crate) const FILE_BYTES: usize = 4 << 20;
-/// Kept for the index and the summary when the bundle reaches its size limit.
-pub(super) const RESERVE_BYTES: u64 = 1 << 20;
+/// Kept for the summary and the last index when the bundle reaches its size limit.
+const RESERVE_BYTES: u64 = 64 << 10;
+/// What a reading at 1 Hz may take: the next one is due then.
+const TICK_PATIENCE: Duration = Duration::from_secs(1);
 /// How often waiting looks for a signal.
 const NAP: Duration = Duration::from_millis(50);
 
@@ -58,6 +60,24 @@ pub(super) struct Current {
     pub(super) abandoned: u32,
 }
 
+impl Current {
+    /// Between sources: whatever is read then has until `ends`.
+    fn none(ends: Instant) -> Self {
+        Self {
+            id: "",
+            hazard: Hazard::Safe,
+            ends,
+            bytes_left: u64::MAX,
+            entries: 0,
+            bytes: 0,
+            reads: BTreeMap::new(),
+            left_out: BTreeMap::new(),
+            example: None,
+            abandoned: 0,
+        }
+    }
+}
+
 /// Readings at 1 Hz between the first and the last.
 struct Ticks {
     paths: Vec<(&'static str, &'static str)>,
@@ -84,18 +104,7 @@ impl<'a> Cx<'a> {
             buffer: Vec::new(),
             tally: Tally::default(),
             reading: 0,
-            current: Current {
-                id: "",
-                hazard: Hazard::Safe,
-                ends: began,
-                bytes_left: 0,
-                entries: 0,
-                bytes: 0,
-                reads: BTreeMap::new(),
-                left_out: BTreeMap::new(),
-                example: None,
-                abandoned: 0,
-            },
+            current: Current::none(began),
             hangs: Hangs::default(),
             ticks: Ticks {
                 paths: Vec::new(),
@@ -137,6 +146,21 @@ impl<'a> Cx<'a> {
         capture.min(self.current.ends.saturating_duration_since(Instant::now()))
     }
 
+    /// How large the bundle may become, and what limits it.
+    fn limit(&self) -> (u64, &'static str) {
+        let output = self.writer.sink().and_then(Output::limit);
+        match output {
+            Some(bytes) if bytes < self.limits.max_bytes => (bytes, "a full disk"),
+            _ => (self.limits.max_bytes, "max_bytes"),
+        }
+    }
+
+    /// Bytes that still fit into the bundle, as if nothing could be compressed.
+    pub(super) fn room(&self) -> u64 {
+        let used = self.writer.sink_bytes() + self.writer.pending_bytes() + RESERVE_BYTES;
+        self.limit().0.saturating_sub(used)
+    }
+
     /// What ended the capture, if something did.
     pub(super) fn ended_by(&self) -> Option<&'static str> {
         if self.failure.is_some() {
@@ -145,15 +169,15 @@ impl<'a> Cx<'a> {
             Some(signal)
         } else if self.began.elapsed() >= self.limits.deadline {
             Some("deadline")
-        } else if self.writer.sink_bytes() + RESERVE_BYTES >= self.limits.max_bytes {
-            Some("max_bytes")
+        } else if self.room() == 0 {
+            Some(self.limit().1)
         } else {
             self.hangs.end_the_capture()
         }
     }
 
     /// Why the next read of this source has to be left out, if it has.
-    fn why_not(&self) -> Option<&'static str> {
+    pub(super) fn why_not(&self) -> Option<&'static str> {
         if self.is_over() {
             Some("the capture ended")
         } else if self.current.bytes_left == 0 {
@@ -247,7 +271,8 @@ impl<'a> Cx<'a> {
         self.ticks.next = elapsed.max(reading) + 1;
         self.ticks.next_at = self.began + Duration::from_secs(self.ticks.next.into());
         let before = std::mem::replace(&mut self.reading, elapsed.max(reading));
-        let source = std::mem::replace(&mut self.current.id, "");
+        let between = Current::none(Instant::now() + TICK_PATIENCE);
+        let source = std::mem::replace(&mut self.current, between);
         let items = self.ticks.paths.iter();
         let items = items.map(|(_, path)| (path.as_bytes().to_vec(), Ask::Read(FILE_BYTES)));
         let items: Vec<_> = items.collect();
@@ -262,7 +287,7 @@ impl<'a> Cx<'a> {
                 cx.write(record);
             }
         });
-        self.current.id = source;
+        self.current = source;
         self.reading = before;
     }
 }

@@ -84,16 +84,14 @@ impl Cx<'_> {
         items: &[Item],
         each: &mut dyn FnMut(&mut Self, usize, Answer),
     ) {
-        // Where a read is likely to hang each answer is sent at once, so that it is known which.
-        let is_risky = matches!(
-            self.current.hazard,
-            Hazard::Killable | Hazard::Unkillable
-        );
+        // Where a lost worker stays, each answer is sent at once, so that it is known which item
+        // hangs. Elsewhere a batch is much cheaper, and is asked for again one by one.
+        let is_risky = self.current.hazard == Hazard::Unkillable;
         let mut one_by_one = is_risky || items.len() == 1;
         let mut place = 0;
         while let Some(rest) = items.get(place..).filter(|rest| !rest.is_empty()) {
-            if self.ended_by().is_some() {
-                self.leave_out("the capture ended", rest.len() as u64);
+            if let Some(why) = self.why_not() {
+                self.leave_out(why, rest.len() as u64);
                 return;
             }
             if let Some(answer) = self.avoid(folder, rest) {
@@ -103,15 +101,20 @@ impl Cx<'_> {
                 continue;
             }
             // Once something hung, each path is looked at before it is asked for.
-            let count = if self.hangs.count > 0 { 1 } else { rest.len() };
-            let count = if is_risky { count } else { rest.len() };
+            let is_careful = is_risky || self.current.hazard == Hazard::Killable;
+            let count = if is_careful && self.hangs.count > 0 {
+                1
+            } else {
+                rest.len()
+            };
             let asked = rest.get(..count).unwrap_or(rest);
             let (answered, lost) = self.ask(folder, asked, one_by_one, place, each);
             place += answered;
             match lost {
                 None => {}
                 Some(Lost::Stopped) => {
-                    self.leave_out("the capture ended", (items.len() - place) as u64);
+                    let why = self.why_not().unwrap_or("the deadline of this source");
+                    self.leave_out(why, (items.len() - place) as u64);
                     return;
                 }
                 // Which item it was is known only when each is answered at once.
@@ -148,10 +151,15 @@ impl Cx<'_> {
         for (place, (_, ask)) in items.iter().enumerate() {
             let patience = self.patience(*ask);
             let (stop, ends) = (self.stop, self.began + self.limits.deadline);
+            let ends = ends.min(self.current.ends);
             let is_over = || stop.signal().is_some() || Instant::now() >= ends;
             match self.pool.receive(&mut self.buffer, patience, &is_over) {
                 Ok(reply) => each(self, first + place, Answer::of(reply)),
                 Err(lost) => return (place, Some(lost)),
+            }
+            if place + 1 < items.len() && self.why_not().is_some() {
+                self.pool.interrupt();
+                return (place + 1, Some(Lost::Stopped));
             }
         }
         (items.len(), None)
@@ -171,8 +179,7 @@ impl Cx<'_> {
 
     /// The answer for the first item, if it is better not asked for.
     fn avoid(&self, folder: &[u8], items: &[Item]) -> Option<Answer> {
-        let (name, _) = items.first()?;
-        let path = absolute(folder, name);
+        let path = path_of(folder, items.first()?);
         let real = self.real(&path);
         let why = self.hangs.reason(&path, &real, self.current.hazard)?;
         Some(Answer::lost(Duration::ZERO, Outcome::Skipped(why)))
@@ -191,7 +198,7 @@ impl Cx<'_> {
                 return Answer::lost(Duration::ZERO, Outcome::Failed(why.to_owned()));
             }
         };
-        let path = absolute(folder, &item.0);
+        let path = path_of(folder, item);
         self.remember(&path, &hung);
         Answer::lost(
             Duration::from_micros(hung.after_us),
@@ -203,7 +210,10 @@ impl Cx<'_> {
     fn remember(&mut self, path: &[u8], hung: &Hung) {
         self.current.abandoned += u32::from(hung.abandoned);
         let real = self.real(path);
-        let mount = self.pool.own_mounts().and_then(|m| hang::mount_of(&m, &real));
+        let mount = self
+            .pool
+            .own_mounts()
+            .and_then(|m| hang::mount_of(&m, &real));
         self.hangs.add(path, self.current.hazard, hung, mount);
         let evidence = serde_json::json!({
             "path": String::from_utf8_lossy(path),
@@ -225,6 +235,18 @@ impl Cx<'_> {
         let path = Path::new(OsStr::from_bytes(path));
         let root = self.pool.root_path();
         root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+}
+
+/// The path that an item is about; a call names those that it reads, one a line.
+fn path_of(folder: &[u8], (name, ask): &Item) -> Vec<u8> {
+    match ask {
+        Ask::Call { .. } => name
+            .split(|b| *b == b'\n')
+            .next()
+            .unwrap_or_default()
+            .to_vec(),
+        _ => absolute(folder, name),
     }
 }
 

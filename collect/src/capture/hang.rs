@@ -57,7 +57,9 @@ impl Hangs {
         }
         if let Some(mount) = self.mounts.iter().find(|mount| real.starts_with(mount)) {
             let mount = mount.display();
-            return Some(format!("the file system at `{mount}` did not answer before"));
+            return Some(format!(
+                "the file system at `{mount}` did not answer before"
+            ));
         }
         let folder = process_folder(path).filter(|_| hazard == Hazard::Killable)?;
         let is_locked = self.processes.contains(&folder);
@@ -131,7 +133,11 @@ broken
         assert_eq!(of("/var/log/app/x.log"), Some("/var/log/app".into()));
         assert_eq!(of("/var/log/syslog"), Some("/var".into()));
         assert_eq!(of("/etc/os-release"), Some("/".into()));
-        assert_eq!(of("/proc/1/cmdline"), None, "one process is not all of them");
+        assert_eq!(
+            of("/proc/1/cmdline"),
+            None,
+            "one process is not all of them"
+        );
     }
 
     #[test]

@@ -40,7 +40,6 @@ impl Cx<'_> {
         self.one(path.as_ref(), Ask::Read(limit), Absence::Recorded)
     }
 
-
     /// Reads the last `limit` bytes of a file that not every node has.
     pub(crate) fn try_tail(&mut self, path: impl AsRef<[u8]>, limit: usize) -> bool {
         self.one(path.as_ref(), Ask::Tail(limit), Absence::Usual)
@@ -71,20 +70,23 @@ impl Cx<'_> {
     pub(crate) fn try_each(
         &mut self,
         folder: &str,
-        items: &[(&str, Ask)],
+        items: &[(impl AsRef<str>, Ask)],
         seen: &mut dyn FnMut(&str, &[u8]),
     ) {
         if self.refuse(items.len() as u64) {
             return;
         }
-        let asked = items.iter().map(|(name, ask)| self.item(name, *ask));
+        let asked = items
+            .iter()
+            .map(|(name, ask)| self.item(name.as_ref(), *ask));
         let asked: Vec<Item> = asked.collect();
         self.exchange(folder.as_bytes(), &asked, &mut |cx, place, answer| {
             let Some((name, ask)) = items.get(place) else {
                 return;
             };
+            let name = name.as_ref();
             let path = absolute(folder.as_bytes(), name.as_bytes());
-            if cx.take(&path, *ask, Absence::Usual, answer) {
+            if cx.take(&path, *ask, Absence::Usual, &answer) {
                 seen(name, &cx.buffer);
             }
         });
@@ -99,7 +101,9 @@ impl Cx<'_> {
     /// Reads a file without storing it: to decide what to read next.
     pub(crate) fn peek(&mut self, path: impl AsRef<[u8]>) -> bool {
         let mut found = false;
-        self.peek_each("", &[path.as_ref().to_vec()], FILE, &mut |_, _| found = true);
+        self.peek_each("", &[path.as_ref().to_vec()], FILE, &mut |_, _| {
+            found = true
+        });
         if !found {
             self.buffer.clear();
         }
@@ -119,9 +123,19 @@ impl Cx<'_> {
         }
         let items: Vec<Item> = names.iter().map(|name| (name.clone(), ask)).collect();
         self.exchange(folder.as_bytes(), &items, &mut |cx, place, answer| {
-            cx.tally.reads += 1;
-            if let (Ok(_), Some(name)) = (answer.result, names.get(place)) {
-                seen(name, &cx.buffer);
+            let Some(name) = names.get(place) else { return };
+            match &answer.result {
+                Ok(_) => {
+                    cx.tally.reads += 1;
+                    seen(name, &cx.buffer);
+                }
+                // What hangs is told, although nothing of it would have been stored.
+                Err(outcome @ (Outcome::TimedOut(_) | Outcome::Skipped(_))) => {
+                    let member = cx.member(&absolute(folder.as_bytes(), name));
+                    let record = answer.record(member, cx.current.id, outcome.clone());
+                    cx.store(record);
+                }
+                Err(_) => cx.tally.reads += 1,
             }
         });
     }
@@ -136,12 +150,18 @@ impl Cx<'_> {
 
     /// Names in a folder, sorted; nothing where it cannot be read. Not stored.
     pub(crate) fn list(&mut self, path: impl AsRef<[u8]>) -> Vec<Name> {
-        let mut names = Vec::new();
+        let mut found = Vec::new();
         let path = [path.as_ref().to_vec()];
-        self.peek_each("", &path, Ask::Names(NAMES), &mut |_, bytes| {
-            names = bytes.split(|b| *b == 0).filter_map(Name::decode).collect();
+        self.list_each(&path, &mut |_, names| found = names);
+        found
+    }
+
+    /// Names in several folders, as [`Cx::list`].
+    pub(crate) fn list_each(&mut self, paths: &[Vec<u8>], seen: &mut dyn FnMut(&[u8], Vec<Name>)) {
+        self.peek_each("", paths, Ask::Names(NAMES), &mut |path, bytes| {
+            let names = bytes.split(|b| *b == 0).filter_map(Name::decode);
+            seen(path, names.collect());
         });
-        names
     }
 
     /// What the file system at a path says of itself, and how long it took.
@@ -227,7 +247,7 @@ impl Cx<'_> {
         let items = [(path.to_vec(), self.within_budget(ask))];
         let mut done = false;
         self.exchange(b"", &items, &mut |cx, _, answer| {
-            done = cx.take(path, ask, absence, answer);
+            done = cx.take(path, ask, absence, &answer);
         });
         if !done {
             self.buffer.clear();
@@ -236,7 +256,7 @@ impl Cx<'_> {
     }
 
     /// Stores what came of a read; whether there are bytes.
-    fn take(&mut self, path: &[u8], ask: Ask, absence: Absence, answer: Answer) -> bool {
+    fn take(&mut self, path: &[u8], ask: Ask, absence: Absence, answer: &Answer) -> bool {
         let (outcome, cut) = match &answer.result {
             Ok(Body::Cut(of_bytes)) => cut(ask, *of_bytes, self.buffer.len()),
             Ok(_) => (Outcome::Complete, None),

@@ -2,11 +2,14 @@
 
 use std::io;
 
-use freezeframe_bundle::{EntryRecord, Outcome, Writer, member};
+use freezeframe_bundle::{Cut, EntryRecord, Kept, Outcome, Writer, member};
 
 use super::Cx;
 use crate::cost::{Tally, Usage};
 use crate::output::Output;
+
+/// Tar header, padding and record of an entry.
+const OVERHEAD_BYTES: u64 = 2048;
 
 impl Cx<'_> {
     pub(super) fn into_parts(self) -> (Writer<Output>, Tally, Usage, Option<io::Error>) {
@@ -49,9 +52,24 @@ impl Cx<'_> {
         }
     }
 
-    /// Writes an entry with the bytes in the buffer.
-    pub(super) fn write(&mut self, record: EntryRecord) {
+    /// Writes an entry with the bytes in the buffer, as many as there is room for.
+    pub(super) fn write(&mut self, mut record: EntryRecord) {
         self.tally.read_bytes += self.buffer.len() as u64;
+        let needed = self.buffer.len() as u64 + OVERHEAD_BYTES;
+        if self.room() < needed {
+            // What waits for the end of its batch takes less room once it is compressed.
+            let result = self.writer.end_batch();
+            self.check(result);
+        }
+        if self.room() < needed {
+            let kept = self.room().saturating_sub(OVERHEAD_BYTES) as usize;
+            record.outcome = Outcome::Partial(format!("room for {kept} bytes was left"));
+            record.cut = Some(Cut {
+                kept: Kept::Head,
+                of_bytes: Some(self.buffer.len() as u64),
+            });
+            self.buffer.truncate(kept);
+        }
         let result = self.writer.entry(record, &self.buffer);
         self.check(result);
         // One huge file must not cost memory until the end.

@@ -116,19 +116,11 @@ pub(crate) static SOURCE: Source = Source {
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
     let mut groups = 0;
     for mount in crate::cgroups::mounts(cx) {
-        crate::cgroups::walk(cx, &mount, &mut |cx, folder, names| {
-            if cx.is_spent() {
-                return false;
-            }
-            groups += 1;
-            let is_first = cx.reading() == 0;
-            let wanted = |name: &&str| {
-                COUNTERS.contains(name) || is_first && (FACTS.contains(name) || is_hugetlb(name))
-            };
-            let wanted: Vec<&str> = names.iter().copied().filter(wanted).collect();
-            cx.try_files(folder, &wanted);
-            true
-        });
+        let is_first = cx.reading() == 0;
+        let wanted = |name: &str| {
+            COUNTERS.contains(&name) || is_first && (FACTS.contains(&name) || is_hugetlb(name))
+        };
+        groups += crate::cgroups::try_files(cx, &mount, &wanted);
     }
     if groups == 0 && !cx.is_over() {
         return Err(Outcome::Absent(

@@ -31,14 +31,7 @@ pub(crate) static SOURCE: Source = Source {
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
     for mount in crate::cgroups::mounts(cx) {
-        crate::cgroups::walk(cx, &mount, &mut |cx, folder, names| {
-            if cx.is_spent() {
-                cx.leave_out("groups: the deadline or byte limit of this source", 1);
-            } else if names.contains(&"memory.stat") {
-                cx.read(format!("{folder}/memory.stat"));
-            }
-            !cx.is_over()
-        });
+        crate::cgroups::try_files(cx, &mount, &|name| name == "memory.stat");
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use freezeframe_bundle::Outcome;
 
+use crate::processes::{self, pids};
 use crate::source::{Ask, Cx, Estimate, Hazard, Privacy, Source};
 
 /// Longer command lines are cut: the program and its first options tell what it is.
@@ -29,17 +30,10 @@ pub(crate) static SOURCE: Source = Source {
 };
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
-    for name in cx.list("/proc") {
-        let Some(pid) = name
-            .text()
-            .filter(|t| t.bytes().all(|b| b.is_ascii_digit()))
-        else {
-            continue;
-        };
-        // Other users' programs are hidden from a collector without rights, their command lines are
-        // not; a kernel thread has neither.
-        let items = [("exe", Ask::Link), ("cmdline", Ask::Read(LIMIT))];
-        cx.try_each(&format!("/proc/{pid}"), &items, &mut |_, _| {});
-    }
+    let pids = pids(cx);
+    // Other users' programs are hidden from a collector without rights, their command lines are
+    // not; a kernel thread has neither.
+    let asks = [("exe", Ask::Link), ("cmdline", Ask::Read(LIMIT))];
+    processes::try_each(cx, &pids, &asks, &mut |_, _| {});
     Ok(())
 }

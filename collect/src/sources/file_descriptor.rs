@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use freezeframe_bundle::Outcome;
 
-use crate::source::{Cx, Estimate, Hazard, Privacy, Source};
+use crate::processes::{self, pids};
+use crate::source::{Ask, Cx, Estimate, Hazard, Privacy, Source};
 
 /// Open files listed per process; one with more is leaking and shows it by then.
 const LIMIT: usize = 20_000;
@@ -27,14 +28,8 @@ pub(crate) static SOURCE: Source = Source {
 };
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
-    for name in cx.list("/proc") {
-        let Some(pid) = name
-            .text()
-            .filter(|t| t.bytes().all(|b| b.is_ascii_digit()))
-        else {
-            continue;
-        };
-        cx.read_listing(format!("/proc/{pid}/fd"), LIMIT);
-    }
+    let pids = pids(cx);
+    let asks = [("fd", Ask::Listing(LIMIT))];
+    processes::try_each(cx, &pids, &asks, &mut |_, _| {});
     Ok(())
 }

@@ -2,13 +2,11 @@
 //!
 //! The journal's files are read as they are: journald may be dead, and no program is executed.
 
-use std::fs::File;
 use std::time::{Duration, Instant};
 
 use freezeframe_bundle::{Cut, Kept, Outcome};
 
 use crate::journal::{self, Budget, Entry};
-use crate::root::Root;
 use crate::source::{Brief, Cx, Estimate, Hazard, Privacy, Source, Told};
 
 const FOLDERS: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
@@ -16,8 +14,6 @@ const FOLDERS: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
 const EXPORT_BYTES: usize = 8 << 20;
 /// Entries looked at: about half a second of CPU.
 const ENTRIES: usize = 40_000;
-/// Journal files looked at; journald keeps a hundred by default.
-const NAMES: usize = 4096;
 const DEADLINE: Duration = Duration::from_secs(8);
 /// Parts of the names of units that a node depends on.
 const UNITS: [&str; 16] = [
@@ -60,17 +56,40 @@ pub(crate) static SOURCE: Source = Source {
 };
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
-    cx.call(0, b"", "journal/system.export");
+    let files = files(cx);
+    if files.is_empty() && !cx.is_spent() {
+        let why = "no journal files are on this node";
+        return Err(Outcome::Absent(why.to_owned()));
+    }
+    cx.call(0, files.join("\n").as_bytes(), "journal/system.export");
     Ok(())
 }
 
-/// Reads the journal's files, newest entries first.
-fn entries(brief: &Brief<'_>) -> Told {
-    let files = files(brief.root);
-    if files.is_empty() {
-        let why = "no journal files are on this node";
-        return Told::none(Outcome::Absent(why.to_owned()));
+/// System journals: `system.journal`, archived and dirty ones. Users' own are left alone.
+fn files(cx: &mut Cx<'_>) -> Vec<String> {
+    let mut files = Vec::new();
+    for folder in FOLDERS {
+        for machine in cx.list(folder) {
+            let Some(machine) = machine.text().filter(|_| machine.is_folder) else {
+                continue;
+            };
+            let folder = format!("{folder}/{machine}");
+            let names = cx.list(&folder);
+            let names = names.iter().filter_map(|name| name.text());
+            let names = names.filter(|name| name.starts_with("system") && !name.contains('\n'));
+            files.extend(names.map(|name| format!("{folder}/{name}")));
+        }
     }
+    files
+}
+
+/// Reads entries of journal files, a path a line, newest first.
+fn entries(brief: &Brief<'_>) -> Told {
+    let paths = String::from_utf8_lossy(brief.argument).into_owned();
+    let files = paths.lines().filter_map(|path| {
+        let file = brief.root.file(path.as_bytes()).ok()?;
+        Some((path.to_owned(), file))
+    });
     let left = brief.ends.saturating_duration_since(Instant::now());
     let budget = Budget {
         bytes: EXPORT_BYTES.min(brief.bytes),
@@ -78,7 +97,7 @@ fn entries(brief: &Brief<'_>) -> Told {
         // A quarter of the time is kept for storing what was read.
         ends: Instant::now() + left * 3 / 4,
     };
-    let harvest = journal::harvest(files, budget, wanted);
+    let harvest = journal::harvest(files.collect(), budget, wanted);
     let mut why: Vec<String> = harvest
         .damage
         .iter()
@@ -102,33 +121,6 @@ fn entries(brief: &Brief<'_>) -> Told {
         outcome,
         cut,
     }
-}
-
-/// System journals: `system.journal`, archived and dirty ones. Users' own are left alone.
-fn files(root: &Root) -> Vec<(String, File)> {
-    let names = |folder: &str| {
-        let names = root.list(folder.as_bytes(), NAMES);
-        names.map(|(names, _)| names).unwrap_or_default()
-    };
-    let mut files = Vec::new();
-    for folder in FOLDERS {
-        for machine in names(folder) {
-            let Some(machine) = machine.text().filter(|_| machine.is_folder) else {
-                continue;
-            };
-            let folder = format!("{folder}/{machine}");
-            for name in names(&folder) {
-                let Some(name) = name.text().filter(|name| name.starts_with("system")) else {
-                    continue;
-                };
-                let path = format!("{folder}/{name}");
-                if let Ok(file) = root.file(path.as_bytes()) {
-                    files.push((path, file));
-                }
-            }
-        }
-    }
-    files
 }
 
 fn wanted(entry: &Entry) -> bool {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use freezeframe_bundle::Outcome;
 
+use crate::processes::{self, pids};
 use crate::source::{Ask, Cx, Estimate, FILE, Hazard, Privacy, Source};
 
 /// Files of a process, the most telling first.
@@ -52,67 +53,48 @@ pub(crate) static SOURCE: Source = Source {
 };
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
-    let processes = processes(cx);
-    for (place, pid) in processes.iter().enumerate() {
-        if cx.is_spent() {
-            cx.leave_out(
-                "processes: the deadline or byte limit of this source",
-                (processes.len() - place) as u64,
-            );
-            break;
-        }
-        process(cx, pid);
-    }
-    Ok(())
-}
-
-/// The folders of processes in `/proc`, by number.
-fn processes(cx: &mut Cx<'_>) -> Vec<String> {
-    let mut pids: Vec<u32> = cx
-        .list("/proc")
-        .iter()
-        .filter_map(|name| name.text()?.parse().ok())
-        .collect();
-    pids.sort_unstable();
-    pids.iter().map(|pid| format!("/proc/{pid}")).collect()
-}
-
-/// A process that ended since the listing is no loss.
-fn process(cx: &mut Cx<'_>, folder: &str) {
+    let pids = pids(cx);
     let is_first = cx.reading() == 0;
     let files = if is_first { &FILES[..] } else { &COUNTERS };
     let links = if is_first { &NAMESPACES[..] } else { &[] };
     let files = files.iter().map(|file| (*file, FILE));
     let links = links.iter().map(|link| (*link, Ask::Link));
-    let items: Vec<_> = files.chain(links).collect();
-    let (mut state, mut threads) = (b'?', 0);
-    cx.try_each(folder, &items, &mut |name, bytes| {
-        if name == "stat" {
-            (state, threads) = state_and_threads(bytes);
+    let asks: Vec<_> = files.chain(links).collect();
+    let mut with_threads = Vec::new();
+    let mut blocked = Vec::new();
+    processes::try_each(cx, &pids, &asks, &mut |name, bytes| {
+        let Some(pid) = name.strip_suffix("/stat") else {
+            return;
+        };
+        match state_and_threads(bytes) {
+            (_, 2..) => with_threads.push(pid.to_owned()),
+            (b'D', _) => blocked.push(format!("{pid}/task/{pid}")),
+            _ => {}
         }
     });
-    if threads > 1 {
-        threads_of(cx, folder);
-    } else if state == b'D' {
-        let pid = folder.rsplit('/').next().unwrap_or_default();
-        cx.try_files(&format!("{folder}/task/{pid}"), &THREAD_FILES);
+    for pid in with_threads {
+        blocked_threads(cx, &pid, &mut blocked);
     }
+    for thread in blocked {
+        cx.try_files(&format!("/proc/{thread}"), &THREAD_FILES);
+    }
+    Ok(())
 }
 
-/// Looks at every thread and stores those in uninterruptible sleep.
-fn threads_of(cx: &mut Cx<'_>, folder: &str) {
-    let threads = cx.list(format!("{folder}/task"));
-    let stats = threads.iter().map(|name| [&name.bytes, &b"/stat"[..]].concat());
+/// Looks at every thread of a process for those in uninterruptible sleep.
+fn blocked_threads(cx: &mut Cx<'_>, pid: &str, blocked: &mut Vec<String>) {
+    let folder = format!("/proc/{pid}/task");
+    let threads = cx.list(&folder);
+    let stats = threads
+        .iter()
+        .map(|name| [&name.bytes, &b"/stat"[..]].concat());
     let stats: Vec<_> = stats.collect();
-    let mut blocked = Vec::new();
-    cx.peek_each(&format!("{folder}/task"), &stats, FILE, &mut |name, bytes| {
+    cx.peek_each(&folder, &stats, FILE, &mut |name, bytes| {
         if state_and_threads(bytes).0 == b'D' {
-            blocked.push(String::from_utf8_lossy(name).replace("/stat", ""));
+            let tid = String::from_utf8_lossy(name).replace("/stat", "");
+            blocked.push(format!("{pid}/task/{tid}"));
         }
     });
-    for tid in blocked {
-        cx.try_files(&format!("{folder}/task/{tid}"), &THREAD_FILES);
-    }
 }
 
 /// The state and the number of threads in `/proc/PID/stat`; the command may hold anything, so

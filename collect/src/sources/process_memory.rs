@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use freezeframe_bundle::Outcome;
 
+use crate::processes::pids;
 use crate::source::{Cx, Estimate, FILE, Hazard, Privacy, Source};
 
 /// How many processes are asked.
@@ -30,11 +31,8 @@ pub(crate) static SOURCE: Source = Source {
 };
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
-    let names = cx.list("/proc");
-    let pids = names
-        .iter()
-        .filter_map(|name| name.text()?.parse::<u32>().ok());
-    let statm: Vec<_> = pids.map(|pid| format!("{pid}/statm").into_bytes()).collect();
+    let statm = pids(cx).into_iter().map(|pid| format!("{pid}/statm"));
+    let statm: Vec<_> = statm.map(String::into_bytes).collect();
     let mut sizes = Vec::new();
     cx.peek_each("/proc", &statm, FILE, &mut |name, bytes| {
         let pid = name.split(|b| *b == b'/').next().unwrap_or_default();

@@ -5,7 +5,7 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use rustix::process::{Pid, Signal, getppid, getpid, set_parent_process_death_signal};
+use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
 
 /// Exit code of a copy that panicked.
 const PANICKED: u8 = 101;

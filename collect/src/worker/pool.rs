@@ -147,6 +147,14 @@ impl Pool {
         result
     }
 
+    /// Gives up the rest of a request.
+    pub(crate) fn interrupt(&mut self) {
+        if let Some(process) = self.worker.as_ref().and_then(|w| w.process.as_ref()) {
+            process.kill();
+        }
+        self.dismiss();
+    }
+
     /// Reads the beginning of a file, outside of any source.
     pub(crate) fn read(&mut self, path: &[u8], limit: usize) -> Option<Vec<u8>> {
         self.get(path, Ask::Read(limit))
@@ -310,7 +318,8 @@ impl Worker {
             self.buffer.resize(old + CHUNK_BYTES, 0);
             let space = self.buffer.get_mut(old..).unwrap_or_default();
             let read = process.socket.read(space);
-            self.buffer.truncate(old + read.as_ref().copied().unwrap_or(0));
+            self.buffer
+                .truncate(old + read.as_ref().copied().unwrap_or(0));
             match read {
                 Ok(0) => return Err(Lost::Died),
                 Ok(_) => wait.since = Instant::now(),

@@ -1,6 +1,7 @@
 //! The worker's side: opens, reads and answers until the socket closes.
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -8,8 +9,8 @@ use freezeframe_bundle::{Cut, Outcome, member};
 
 use super::wire::{Ask, Body, Reply, Request};
 use crate::plan;
-use crate::{clock, cost};
 use crate::root::{Folder, Root};
+use crate::{clock, cost};
 
 /// Answers are collected up to this size before they are sent.
 const SEND_BYTES: usize = 64 << 10;
@@ -39,15 +40,6 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// A whole answer.
-    pub(crate) fn complete(bytes: Vec<u8>) -> Self {
-        Self {
-            bytes,
-            outcome: Outcome::Complete,
-            cut: None,
-        }
-    }
-
     /// No answer, and why.
     pub(crate) fn none(outcome: Outcome) -> Self {
         Self {
@@ -62,10 +54,12 @@ impl Told {
 pub(crate) type Call = fn(&Brief<'_>) -> Told;
 
 /// Answers requests until the other end is gone.
-pub(super) fn serve(mut stream: impl Read + Write, root: &Root) {
+pub(super) fn serve(stream: &UnixStream, root: &Root) {
     let mut server = Server::new();
-    while let Ok(request) = Request::receive(&mut stream) {
-        let sent = server.answer(root, &request, &mut |bytes| stream.write_all(bytes));
+    let mut requests = BufReader::with_capacity(SEND_BYTES, stream);
+    let mut answers = stream;
+    while let Ok(request) = Request::receive(&mut requests) {
+        let sent = server.answer(root, &request, &mut |bytes| answers.write_all(bytes));
         if sent.is_err() {
             return;
         }
@@ -143,11 +137,9 @@ impl Server {
                 Ok(if whole { Body::Whole } else { Body::Cut(None) })
             }
             Ask::Setting(limit) => match root.file_in(folder, name) {
-                Err(_) if !root.is_readable(&folder.path(name)) => {
-                    Err(io::Error::from_raw_os_error(
-                        rustix::io::Errno::NOENT.raw_os_error(),
-                    ))
-                }
+                Err(_) if !root.is_readable(&folder.path(name)) => Err(
+                    io::Error::from_raw_os_error(rustix::io::Errno::NOENT.raw_os_error()),
+                ),
                 file => {
                     let whole = self.read(file?, limit)?;
                     Ok(if whole { Body::Whole } else { Body::Cut(None) })

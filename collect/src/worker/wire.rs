@@ -86,9 +86,12 @@ const TOLD: u8 = 3;
 impl Request {
     /// Sends it.
     pub(super) fn send(&self, stream: &mut impl Write) -> io::Result<()> {
-        let bytes = self.encode();
-        let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
-        stream.write_all(&length.to_le_bytes())?;
+        let mut bytes = vec![0; 4];
+        self.encode(&mut bytes);
+        let length = u32::try_from(bytes.len() - 4).map_err(io::Error::other)?;
+        if let Some(space) = bytes.get_mut(..4) {
+            space.copy_from_slice(&length.to_le_bytes());
+        }
         stream.write_all(&bytes)
     }
 
@@ -105,9 +108,9 @@ impl Request {
         Self::decode(&bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![u8::from(self.one_by_one)];
-        put(&mut bytes, &self.folder);
+    fn encode(&self, bytes: &mut Vec<u8>) {
+        bytes.push(u8::from(self.one_by_one));
+        put(bytes, &self.folder);
         bytes.extend((self.items.len() as u32).to_le_bytes());
         for (name, ask) in &self.items {
             let [kind, a, b, c, d] = numbers(*ask);
@@ -118,9 +121,8 @@ impl Request {
                     bytes.extend(number.to_le_bytes());
                 }
             }
-            put(&mut bytes, name);
+            put(bytes, name);
         }
-        bytes
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
@@ -200,7 +202,10 @@ impl Reply {
                 told = serde_json::to_vec(&(outcome, cut)).unwrap_or_default();
                 (TOLD, told.len() as u64)
             }
-            Err(error) => (ERRNO, error.raw_os_error().unwrap_or(0).unsigned_abs().into()),
+            Err(error) => (
+                ERRNO,
+                error.raw_os_error().unwrap_or(0).unsigned_abs().into(),
+            ),
         };
         out.push(kind);
         out.extend(self.started_us.to_le_bytes());

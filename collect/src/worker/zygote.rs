@@ -134,7 +134,7 @@ fn spawn(control: &UnixStream, root: &Root) -> io::Result<()> {
     let ours = RefCell::new(Some(ours));
     let pid = super::fork(|| {
         drop(ours.take());
-        serve(theirs, root);
+        serve(&theirs, root);
         0
     })?;
     let ours = ours.take().ok_or(io::ErrorKind::NotConnected)?;

@@ -1,5 +1,9 @@
 //! A fake node: a folder of literal files for `--root`.
 
+#![allow(dead_code)] // each test file uses a part of it
+
+pub(crate) mod mounts;
+
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -65,10 +69,15 @@ impl FakeNode {
 
     /// Runs `collect --root` on it with more arguments, the bundle being `bundle.tar.zst`.
     pub(crate) fn collect(&self, arguments: &[&str]) -> Output {
+        self.collect_to("bundle.tar.zst", arguments)
+    }
+
+    /// As [`FakeNode::collect`], with a bundle of another name.
+    pub(crate) fn collect_to(&self, output: &str, arguments: &[&str]) -> Output {
         collect(self.folder.path())
             .arg("--root")
             .arg(self.root())
-            .args(["-o", "bundle.tar.zst"])
+            .args(["-o", output])
             .args(arguments)
             .output()
             .unwrap()
@@ -79,9 +88,11 @@ impl FakeNode {
     }
 }
 
-/// The binary, to be run in a folder.
+/// The binary, to be run in a folder: the static one that `make test` names, or the one that cargo
+/// built for the tests.
 pub(crate) fn collect(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_collect"));
+    let built = env!("CARGO_BIN_EXE_collect").into();
+    let mut command = Command::new(std::env::var_os("FREEZEFRAME_COLLECT").unwrap_or(built));
     command.current_dir(folder);
     command
 }
