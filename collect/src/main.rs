@@ -15,6 +15,8 @@ mod journal;
 mod namespaces;
 mod output;
 mod plan;
+#[cfg_attr(not(test), expect(dead_code, reason = "the capture is to use it"))]
+mod redact;
 mod root;
 mod source;
 mod sources;
