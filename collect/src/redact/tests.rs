@@ -1,1 +1,27 @@
 //! What holds for the redactor as a whole.
+
+mod behaviour;
+mod evidence;
+mod planted;
+
+use super::{Level, Redactor, Shape};
+
+fn redactor() -> Redactor {
+    Redactor::new(Level::Default, [7; 32]).unwrap()
+}
+
+/// The text after redaction.
+fn redacted(shape: Shape, text: &[u8]) -> Vec<u8> {
+    redactor()
+        .redact(shape, text)
+        .map_or_else(|| text.to_vec(), |redacted| redacted.bytes)
+}
+
+/// As [`redacted`], for readable text.
+fn of(text: &str) -> String {
+    String::from_utf8(redacted(Shape::Text, text.as_bytes())).unwrap()
+}
+
+fn holds(text: &[u8], part: &[u8]) -> bool {
+    memchr::memmem::find(text, part).is_some()
+}
