@@ -117,7 +117,9 @@ pub(super) fn search(scan: &mut Scan, start: usize) {
         return;
     }
     scan.commands_until = end;
-    let words = words(scan, start + name_length, end);
+    // ["curl", "-u", "me:SECRET"]
+    let is_list = matches!(before, b'"' | b'\'') && scan.at(start + name_length) == before;
+    let words = words(scan, start + name_length + usize::from(is_list), end);
     flags(scan, client, &words);
 }
 

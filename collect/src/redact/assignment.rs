@@ -111,6 +111,7 @@ const PUBLIC: &[&str] = &[
     "nextpagetoken",
     "pagetoken",
     "nexttoken",
+    "speculationstorebypass",
     "bypass",
     "compass",
     "oldpwd",
@@ -207,6 +208,7 @@ fn value_of(scan: &Scan, start: usize, end: usize) -> Option<(Value, Bond)> {
     let sign = scan.at(separator);
     let is_flag = scan.slice(start, end).starts_with(b"-");
     if !matches!(sign, b'=' | b':') {
+        let is_flag = is_flag || is_directive(scan, start, end);
         let follows = separator > place && is_flag && !quoted;
         return follows.then(|| (value::read(text, separator), Bond::Flag));
     }
@@ -225,6 +227,15 @@ fn value_of(scan: &Scan, start: usize, end: usize) -> Option<(Value, Bond)> {
         _ => Bond::Loose,
     };
     Some((value::read(text, at), bond))
+}
+
+/// Files in which a blank alone stands between name and value: redis.conf, .netrc.
+fn is_directive(scan: &Scan, start: usize, end: usize) -> bool {
+    let name = scan.slice(start, end);
+    let redis = matches!(name, b"requirepass" | b"masterauth") && scan.begins_line(start);
+    let before = scan.slice(start.saturating_sub(128), start);
+    let line = memchr::memrchr(b'\n', before).map_or(before, |n| before.get(n..).unwrap_or_default());
+    redis || (name == b"password" && memchr::memmem::find(line, b"login ").is_some())
 }
 
 /// Notes the value if it is a secret.

@@ -93,14 +93,16 @@ pub(super) fn last_entry_end(export: &[u8]) -> usize {
     for part in Parts::new(export) {
         match part {
             Part::Lines(lines) => {
-                if lines.starts_with(b"\n") {
-                    end = place + 1;
+                for line in lines.split_inclusive(|&b| b == b'\n') {
+                    // The rest of this field is still to come.
+                    if is_field_name(line.trim_ascii_end()) {
+                        return end;
+                    }
+                    place += line.len();
+                    if line == b"\n" {
+                        end = place;
+                    }
                 }
-                if let Some(blank) = memchr::memmem::rfind(lines, b"\n\n") {
-                    end = place + blank + 2;
-                }
-                // A name or a line at the end may be the beginning of a longer one.
-                place += lines.len();
             }
             Part::Field { head, value } => place += head.len() + 8 + value.len() + 1,
         }

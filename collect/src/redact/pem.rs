@@ -29,8 +29,10 @@ pub(super) fn search(scan: &mut Scan, start: usize, end: usize) {
 /// Everything between the two lines: one run, or a run per line where each has a log line's beginning.
 fn body(scan: &mut Scan, from: usize) {
     let within = scan.slice(from, from + LONGEST);
-    let end = memchr::memmem::find(within, b"-----END ");
-    let region = from + end.unwrap_or(within.len());
+    // The next dashes end it; looking further would read hostile text again and again.
+    let dashes = memchr::memmem::find(within, b"-----");
+    let region = from + dashes.unwrap_or(within.len());
+    let closed = scan.slice(region, region + 9) == b"-----END ";
     let mut place = from;
     let mut start = None;
     let mut last = from;
@@ -47,7 +49,7 @@ fn body(scan: &mut Scan, from: usize) {
             continue;
         }
         let run = run_length(scan.slice(place, region));
-        if run >= 4 && is_key_line(scan, place, run, end.is_some()) {
+        if run >= 4 && is_key_line(scan, place, run, closed) {
             match start {
                 Some(first) if is_gap(scan.slice(last, place)) => start = Some(first),
                 Some(first) => {
@@ -63,7 +65,7 @@ fn body(scan: &mut Scan, from: usize) {
         }
         place += run.max(1);
         // Cut off: no end in sight and no key either.
-        if end.is_none() && idle > 512 {
+        if !closed && idle > 512 {
             break;
         }
     }

@@ -21,6 +21,8 @@ pub(crate) struct Stream<'r> {
     /// `held[..context]` has been given out; it tells about what follows.
     held: Vec<u8>,
     context: usize,
+    /// Length at which a cut is tried.
+    enough: usize,
     counts: BTreeMap<String, u64>,
 }
 
@@ -31,6 +33,7 @@ impl<'r> Stream<'r> {
             shape,
             held: Vec::new(),
             context: 0,
+            enough: BATCH + REACH,
             counts: BTreeMap::new(),
         }
     }
@@ -41,7 +44,7 @@ impl<'r> Stream<'r> {
             return Cow::Borrowed(piece);
         }
         self.held.extend_from_slice(piece);
-        if self.held.len() < self.context + BATCH + REACH {
+        if self.held.len() < self.enough {
             return Cow::Owned(Vec::new());
         }
         let target = self.held.len() - REACH;
@@ -54,8 +57,15 @@ impl<'r> Stream<'r> {
             _ => None,
         };
         match cut.or((self.held.len() > MOST).then_some(target)) {
-            Some(cut) => Cow::Owned(self.give(cut)),
-            None => Cow::Owned(Vec::new()),
+            Some(cut) => {
+                let out = self.give(cut);
+                self.enough = self.context + BATCH + REACH;
+                Cow::Owned(out)
+            }
+            None => {
+                self.enough = self.held.len() + BATCH;
+                Cow::Owned(Vec::new())
+            }
         }
     }
 

@@ -10,11 +10,16 @@ fn redactor() -> Redactor {
     Redactor::new(Level::Default, [7; 32]).unwrap()
 }
 
+thread_local! {
+    static SHARED: Redactor = redactor();
+}
+
 /// The text after redaction.
 fn redacted(shape: Shape, text: &[u8]) -> Vec<u8> {
-    redactor()
-        .redact(shape, text)
-        .map_or_else(|| text.to_vec(), |redacted| redacted.bytes)
+    SHARED.with(|redactor| {
+        let redacted = redactor.redact(shape, text);
+        redacted.map_or_else(|| text.to_vec(), |redacted| redacted.bytes)
+    })
 }
 
 /// As [`redacted`], for readable text.

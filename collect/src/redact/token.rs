@@ -163,7 +163,7 @@ pub(super) const TOKENS: &[Token] = &[
 ];
 
 /// Prefixes too short for the search: they are found with what stands before them.
-pub(super) const AFTER: &[u8] = b" \"'=:\t";
+pub(super) const AFTER: &[u8] = b" \"'=:\t\0,(\n";
 
 /// A trigger of a token's prefix was seen at `start`.
 pub(super) fn search(scan: &mut Scan, token: &Token, start: usize) {
@@ -184,6 +184,14 @@ pub(super) fn search(scan: &mut Scan, token: &Token, start: usize) {
             0
         };
         scan.found(start + public, start + length, token.kind);
+    }
+}
+
+/// A token of any kind may begin at `start`.
+pub(super) fn search_any(scan: &mut Scan, start: usize) {
+    let rest = scan.slice(start, start.saturating_add(64));
+    for token in TOKENS.iter().filter(|token| rest.starts_with(token.prefix.as_bytes())) {
+        search(scan, token, start);
     }
 }
 

@@ -97,11 +97,13 @@ fn follow(scan: &mut Scan, lead: Lead, start: usize, end: usize) {
             scan.resume = start + mark::length(rest).unwrap_or(0);
         }
         Lead::Word => assignment::search(scan, start, end),
-        Lead::Token(number, before) => {
+        Lead::Token(number, 0) => {
             if let Some(token) = token::TOKENS.get(number) {
-                token::search(scan, token, start + before);
+                token::search(scan, token, start);
             }
         }
+        // A short prefix hides the longer ones that begin with it.
+        Lead::Token(_, before) => token::search_any(scan, start + before),
         Lead::Header => {
             let before = scan.resume;
             header::search(scan, start, end);
