@@ -234,7 +234,8 @@ fn is_directive(scan: &Scan, start: usize, end: usize) -> bool {
     let name = scan.slice(start, end);
     let redis = matches!(name, b"requirepass" | b"masterauth") && scan.begins_line(start);
     let before = scan.slice(start.saturating_sub(128), start);
-    let line = memchr::memrchr(b'\n', before).map_or(before, |n| before.get(n..).unwrap_or_default());
+    let line =
+        memchr::memrchr(b'\n', before).map_or(before, |n| before.get(n..).unwrap_or_default());
     redis || (name == b"password" && memchr::memmem::find(line, b"login ").is_some())
 }
 

@@ -72,6 +72,19 @@ pub(super) fn search(scan: &mut Scan, start: usize, end: usize) {
         at += 1; // Go prints a header as `Authorization:[Bearer x]`, or in JSON as a list.
         at = scan.skip_blanks(at);
     }
+    // A look at its beginning first: hostile text has nothing but headers.
+    let inside = Quote::opening(scan.text, at).map_or(at, |(_, inside)| inside);
+    let head = scan.slice(inside, inside + 256);
+    let promising = if is_cookie {
+        head.iter()
+            .take_while(|b| !b.is_ascii_whitespace())
+            .any(|&b| b == b'=')
+    } else {
+        is_credential(head, false)
+    };
+    if !promising {
+        return;
+    }
     let (at, finish) = extent(scan, start, at, quoted);
     let bytes = scan.slice(at, finish);
     if value::is_harmless(bytes)

@@ -190,7 +190,10 @@ pub(super) fn search(scan: &mut Scan, token: &Token, start: usize) {
 /// A token of any kind may begin at `start`.
 pub(super) fn search_any(scan: &mut Scan, start: usize) {
     let rest = scan.slice(start, start.saturating_add(64));
-    for token in TOKENS.iter().filter(|token| rest.starts_with(token.prefix.as_bytes())) {
+    for token in TOKENS
+        .iter()
+        .filter(|token| rest.starts_with(token.prefix.as_bytes()))
+    {
         search(scan, token, start);
     }
 }
@@ -206,9 +209,12 @@ pub(super) fn kind_of(value: &[u8]) -> Option<&'static str> {
 /// Length of the token that `text` begins with.
 fn length(token: &Token, text: &[u8]) -> Option<usize> {
     let body = text.strip_prefix(token.prefix.as_bytes())?;
+    if token.kind == "jwt" && !is_jwt(body) {
+        return None;
+    }
     let run = body
         .iter()
-        .take(LONGEST)
+        .take(token.most + 1)
         .take_while(|&&b| token.body.has(b))
         .count();
     // A token ends a sentence too.
@@ -223,18 +229,17 @@ fn length(token: &Token, text: &[u8]) -> Option<usize> {
     if token.least == token.most && (next.is_ascii_alphanumeric() || next == b'_') {
         return None;
     }
-    if token.kind == "jwt" && !is_jwt(body_bytes) {
-        return None;
-    }
     Some(token.prefix.len() + run)
 }
 
-/// Three parts (five when encrypted); the last may be cut.
+/// At least two parts that hold something. Looks no further than it must: this is asked often.
 fn is_jwt(body: &[u8]) -> bool {
-    let mut parts = body.split(|&b| b == b'.');
-    let header = parts.next().unwrap_or_default();
-    let payload = parts.next().unwrap_or_default();
-    header.len() >= 8 && payload.len() >= 8
+    let part = |from: usize| {
+        let rest = slice(body, from, from.saturating_add(LONGEST));
+        rest.iter().take_while(|&&b| Body::Word.has(b)).count()
+    };
+    let header = part(0);
+    header >= 8 && body.get(header) == Some(&b'.') && part(header + 1) >= 8
 }
 
 impl Body {

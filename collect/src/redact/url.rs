@@ -11,6 +11,9 @@ pub(super) const DATA_SOURCES: &[&str] = &["@tcp(", "@unix(", "@tcp6("];
 /// `://` was seen; the authority begins at `at`.
 pub(super) fn search(scan: &mut Scan, at: usize) {
     let rest = scan.slice(at, at + LONGEST);
+    if memchr::memchr(b'@', rest).is_none() {
+        return;
+    }
     let word = rest
         .iter()
         .position(|b| {

@@ -43,8 +43,14 @@ fn what_is_no_secret_stays() {
 #[test]
 fn names_around_a_secret_stay() {
     let text = of("postgres://bob:hunter22@db:5432/x Authorization: Bearer abcdefgh12345678\n");
-    assert!(text.starts_with("postgres://bob:<redacted:url-password:"), "{text}");
-    assert!(text.contains("@db:5432/x Authorization: Bearer <redacted:"), "{text}");
+    assert!(
+        text.starts_with("postgres://bob:<redacted:url-password:"),
+        "{text}"
+    );
+    assert!(
+        text.contains("@db:5432/x Authorization: Bearer <redacted:"),
+        "{text}"
+    );
     let environment = redacted(Shape::Environment, b"GOGC=50\0SECRET_PLAN=x\0");
     assert!(environment.starts_with(b"GOGC=50\0SECRET_PLAN=<redacted:env:"));
 }
@@ -57,7 +63,10 @@ fn equal_secrets_have_equal_marks_within_one_capture() {
         let text = String::from_utf8(bytes).unwrap();
         text.split(':').nth_back(1).unwrap().to_owned()
     };
-    assert_eq!(tag(1, "password=hunter22\n"), tag(1, "{\"token\":\"hunter22\"}"));
+    assert_eq!(
+        tag(1, "password=hunter22\n"),
+        tag(1, "{\"token\":\"hunter22\"}")
+    );
     assert_ne!(tag(1, "password=hunter22\n"), tag(1, "password=hunter23\n"));
     assert_ne!(tag(1, "password=hunter22\n"), tag(2, "password=hunter22\n"));
 }
@@ -76,7 +85,13 @@ fn random_salts_differ() {
 fn a_bare_number_in_json_becomes_a_string() {
     let text = of("{\"password\": 123456, \"x\": 1}");
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert!(value["password"].as_str().unwrap().starts_with("<redacted:"), "{text}");
+    assert!(
+        value["password"]
+            .as_str()
+            .unwrap()
+            .starts_with("<redacted:"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -107,13 +122,26 @@ fn strict_takes_out_addresses_hosts_and_arguments() {
     strict.hide_host(b"worker-7\n");
     let text = b"10.1.2.3:6443 127.0.0.1 fe80::1%eth0 [2001:db8::2]:80 worker-7 db.prod.example.com ip-10-0-0-1.ec2.internal k8s.io/x 12:34:56 1.2.3 aa:bb:cc:dd:ee:ff v1.36.0 255.255.255.0";
     let out = String::from_utf8(strict.redact(Shape::Text, text).unwrap().bytes).unwrap();
-    for gone in ["10.1.2.3", "fe80::1", "2001:db8", "worker-7", "example.com", "ip-10"] {
+    for gone in [
+        "10.1.2.3",
+        "fe80::1",
+        "2001:db8",
+        "worker-7",
+        "example.com",
+        "ip-10",
+    ] {
         assert!(!out.contains(gone), "{gone}: {out}");
     }
     assert!(out.starts_with("<ip:"), "{out}");
-    assert!(out.ends_with("k8s.io/x 12:34:56 1.2.3 aa:bb:cc:dd:ee:ff v1.36.0 255.255.255.0"), "{out}");
+    assert!(
+        out.ends_with("k8s.io/x 12:34:56 1.2.3 aa:bb:cc:dd:ee:ff v1.36.0 255.255.255.0"),
+        "{out}"
+    );
     assert!(strict.redact(Shape::Text, out.as_bytes()).is_none());
-    let program = strict.redact(Shape::CommandLine, b"/bin/x\0--a\0b\0").unwrap().bytes;
+    let program = strict
+        .redact(Shape::CommandLine, b"/bin/x\0--a\0b\0")
+        .unwrap()
+        .bytes;
     assert!(program.starts_with(b"/bin/x\0<redacted:arguments:"));
     assert!(strict.redact(Shape::CommandLine, &program).is_none());
 }
@@ -122,11 +150,16 @@ fn strict_takes_out_addresses_hosts_and_arguments() {
 fn log() -> Vec<u8> {
     let mut text = String::new();
     for n in 0..9000 {
-        text.push_str(&format!("2026-11-21T05:03:06Z stdout F line {n} of a log that says nothing much\n"));
+        text.push_str(&format!(
+            "2026-11-21T05:03:06Z stdout F line {n} of a log that says nothing much\n"
+        ));
         if n % 1500 == 700 {
             text.push_str("token=abcdef123456 then\n-----BEGIN PRIVATE KEY-----\n");
             for line in 0..20 {
-                text.push_str(&format!("{line:04}{}\n", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC".repeat(2)));
+                text.push_str(&format!(
+                    "{line:04}{}\n",
+                    "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC".repeat(2)
+                ));
             }
             text.push_str("-----END PRIVATE KEY-----\nkind: x\n");
         }
@@ -166,7 +199,10 @@ fn a_stream_finds_what_lies_across_its_pieces() {
     for place in 0..short.len() {
         let (a, b) = short.split_at(place);
         if place % 16 == 0 || (2000..4500).contains(&place) {
-            assert!(streamed(&redactor, Shape::Text, &[a, b]) == whole, "split at {place}");
+            assert!(
+                streamed(&redactor, Shape::Text, &[a, b]) == whole,
+                "split at {place}"
+            );
         }
     }
 }
@@ -182,10 +218,16 @@ fn a_stream_of_journal_entries_cuts_between_entries() {
         export.extend_from_slice(message.as_bytes());
         export.extend_from_slice(b"\n_PID=1\n\n");
     }
-    let whole = redactor.redact(Shape::JournalExport, &export).unwrap().bytes;
+    let whole = redactor
+        .redact(Shape::JournalExport, &export)
+        .unwrap()
+        .bytes;
     for size in [1000, 70_001] {
         let pieces: Vec<&[u8]> = export.chunks(size).collect();
-        assert!(streamed(&redactor, Shape::JournalExport, &pieces) == whole, "pieces of {size}");
+        assert!(
+            streamed(&redactor, Shape::JournalExport, &pieces) == whole,
+            "pieces of {size}"
+        );
     }
 }
 
@@ -193,17 +235,59 @@ fn a_stream_of_journal_entries_cuts_between_entries() {
 fn hostile_text_costs_linear_time() {
     let redactor = redactor();
     for unit in [
-        "token=", "\"", "\\\"", "token=\"", "password='/etc/ ", "://", "a:b@tcp(", "\"env\":[", "\"env\":[{\"env\":", "\"data\":{\"a\":\"b\",", "{\"kind\":\"Secret\",\"data\":{",
-        "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----\nAAAA", "kind: Secret\n", "kind: Secret\ndata:\n a: |\n  b\n", " - name: a\n   value: b\n", "value:\n", "curl -u ", "mysql -p",
-        "eyJ", "eyJa.", "Authorization: ", "Cookie: a", "Bearer ", "LS0tLS1CRUdJTi", " s.aaaa", "<redacted:", "token", "-token ", "Environment=\"a=", "\\\\", "tokentokentoken:", "- - - ", "\n\n", "password=a,", "token: (",
+        "token=",
+        "\"",
+        "\\\"",
+        "token=\"",
+        "password='/etc/ ",
+        "://",
+        "a:b@tcp(",
+        "\"env\":[",
+        "\"env\":[{\"env\":",
+        "\"data\":{\"a\":\"b\",",
+        "{\"kind\":\"Secret\",\"data\":{",
+        "-----BEGIN PRIVATE KEY-----",
+        "-----END PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\nAAAA",
+        "kind: Secret\n",
+        "kind: Secret\ndata:\n a: |\n  b\n",
+        " - name: a\n   value: b\n",
+        "value:\n",
+        "curl -u ",
+        "mysql -p",
+        "eyJ",
+        "eyJa.",
+        "Authorization: ",
+        "Cookie: a",
+        "Bearer ",
+        "LS0tLS1CRUdJTi",
+        " s.aaaa",
+        "<redacted:",
+        "token",
+        "-token ",
+        "Environment=\"a=",
+        "\\\\",
+        "tokentokentoken:",
+        "- - - ",
+        "\n\n",
+        "password=a,",
+        "token: (",
     ] {
         let text = unit.repeat((1 << 20) / unit.len());
-        for shape in [Shape::Text, Shape::CommandLine, Shape::Environment, Shape::JournalExport] {
+        for shape in [
+            Shape::Text,
+            Shape::CommandLine,
+            Shape::Environment,
+            Shape::JournalExport,
+        ] {
             let began = Instant::now();
             let _ = redactor.redact(shape, text.as_bytes());
             let took = began.elapsed();
             // The whole is built without optimisation: quadratic time would be minutes.
-            assert!(took < Duration::from_secs(4), "{unit:?} {shape:?}: {took:?}");
+            assert!(
+                took < Duration::from_secs(4),
+                "{unit:?} {shape:?}: {took:?}"
+            );
         }
     }
 }
@@ -213,7 +297,12 @@ fn every_cut_of_a_text_is_handled() {
     let text = "{\"env\":[{\"name\":\"A\",\"value\":\"b\\\"c\"}],\"kind\":\"Secret\",\"data\":{\"a\":\"YWJj\"}} -----BEGIN RSA PRIVATE KEY-----\\nMIIEowIBAAKCAQEA\\n-----END RSA PRIVATE KEY----- mysql -p'x y' curl -u 'a:b' token=\"x";
     for start in 0..text.len() {
         for end in start..text.len() {
-            for shape in [Shape::Text, Shape::CommandLine, Shape::Environment, Shape::JournalExport] {
+            for shape in [
+                Shape::Text,
+                Shape::CommandLine,
+                Shape::Environment,
+                Shape::JournalExport,
+            ] {
                 let _ = redacted(shape, &text.as_bytes()[start..end]);
             }
             if end > start + 60 {

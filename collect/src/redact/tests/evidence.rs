@@ -11,7 +11,11 @@ use super::{holds, redactor};
 
 /// A folder of real files, if it is there.
 fn folder(variable: &str, name: &str) -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared").join(name);
+    let beside = || {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../shared")
+            .join(name)
+    };
     let path = std::env::var_os(variable).map_or_else(beside, PathBuf::from);
     if path.is_dir() {
         return Some(path);
@@ -31,7 +35,11 @@ fn texts(folder: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
         } else if let Ok(bytes) = fs::read(&path) {
             let head = slice(&bytes, 0, 4096);
             let is_export = path.extension().is_some_and(|e| e == "export");
-            if is_export || !head.contains(&0) || path.ends_with("cmdline") || path.ends_with("environ") {
+            if is_export
+                || !head.contains(&0)
+                || path.ends_with("cmdline")
+                || path.ends_with("environ")
+            {
                 files.push((path, bytes));
             }
         }
@@ -40,7 +48,10 @@ fn texts(folder: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
 
 fn all() -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
-    for (variable, name) in [("FREEZEFRAME_CORPUS", "corpus"), ("FREEZEFRAME_RECORDS", "records")] {
+    for (variable, name) in [
+        ("FREEZEFRAME_CORPUS", "corpus"),
+        ("FREEZEFRAME_RECORDS", "records"),
+    ] {
         if let Some(folder) = folder(variable, name) {
             texts(&folder, &mut files);
         }
@@ -86,7 +97,8 @@ fn evidence_of_real_nodes_is_not_altered() {
         for span in spans {
             *counts.entry(span.kind).or_default() += 1;
             let secret = slice(&bytes, span.start, span.end);
-            let shown = |from, to| String::from_utf8_lossy(slice(&bytes, from, to)).replace('\n', "⏎");
+            let shown =
+                |from, to| String::from_utf8_lossy(slice(&bytes, from, to)).replace('\n', "⏎");
             if std::env::var_os("FREEZEFRAME_SHOW").is_some() {
                 println!(
                     "{}\t{}\t{} [[{}]] {}",
@@ -99,7 +111,12 @@ fn evidence_of_real_nodes_is_not_altered() {
             }
             let is_kernel_log = path.ends_with("dmesg") || path.ends_with("kmsg");
             if span.kind != "env" && (is_kernel_log || identifier(secret)) {
-                harmed.push(format!("{}: {} {}", path.display(), span.kind, shown(span.start, span.end)));
+                harmed.push(format!(
+                    "{}: {} {}",
+                    path.display(),
+                    span.kind,
+                    shown(span.start, span.end)
+                ));
             }
         }
     }
@@ -111,20 +128,31 @@ fn evidence_of_real_nodes_is_not_altered() {
 #[test]
 #[ignore = "measures; needs the release profile and a quiet machine"]
 fn throughput() {
-    let Some(records) = folder("FREEZEFRAME_RECORDS", "records") else { return };
+    let Some(records) = folder("FREEZEFRAME_RECORDS", "records") else {
+        return;
+    };
     let redactor = redactor();
     let mut files = Vec::new();
     texts(&records, &mut files);
-    let mut logs: Vec<_> = files.iter().filter(|(_, bytes)| bytes.len() > 100_000).collect();
+    let mut logs: Vec<_> = files
+        .iter()
+        .filter(|(_, bytes)| bytes.len() > 100_000)
+        .collect();
     logs.sort_by_key(|(_, bytes)| std::cmp::Reverse(bytes.len()));
     for (path, bytes) in logs.into_iter().take(20) {
         let rounds = (64 << 20) / bytes.len() + 1;
         let began = Instant::now();
         let mut found = 0;
         for _ in 0..rounds {
-            found = redactor.redact(shape(path), bytes).map_or(0, |r| r.counts.values().sum());
+            found = redactor
+                .redact(shape(path), bytes)
+                .map_or(0, |r| r.counts.values().sum());
         }
         let speed = (bytes.len() * rounds) as f64 / began.elapsed().as_secs_f64() / 1e6;
-        println!("{speed:7.0} MB/s {found:5} found {:9} bytes {}", bytes.len(), path.display());
+        println!(
+            "{speed:7.0} MB/s {found:5} found {:9} bytes {}",
+            bytes.len(),
+            path.display()
+        );
     }
 }
