@@ -190,7 +190,7 @@ impl Redactor {
             match span.style {
                 Style::Plain => mark::write(&mut out.bytes, &self.salt, span.kind, secret),
                 Style::Pseudonym => {
-                    mark::write_pseudonym(&mut out.bytes, &self.salt, span.kind, secret)
+                    mark::write_pseudonym(&mut out.bytes, &self.salt, span.kind, secret);
                 }
                 Style::Quoted(slashes) => {
                     let quote = [vec![b'\\'; usize::from(slashes)], vec![b'"']].concat();

@@ -172,11 +172,11 @@ fn flags(scan: &mut Scan, client: &Client, words: &[(usize, usize)]) {
     let mut next_is = None;
     for &(start, end) in words {
         let word = scan.slice(start, end);
-        if let Some(form) = next_is.take() {
-            if !word.starts_with(b"-") {
-                note(scan, start, end, form);
-                continue;
-            }
+        if let Some(form) = next_is.take()
+            && !word.starts_with(b"-")
+        {
+            note(scan, start, end, form);
+            continue;
         }
         for (flag, form) in client.flags {
             let Some(rest) = word.strip_prefix(flag.as_bytes()) else {
@@ -253,11 +253,11 @@ pub(super) fn search_command_line(scan: &mut Scan) {
     let mut next_is: Option<&'static str> = None;
     for &(start, end) in &words {
         let word = scan.slice(start, end);
-        if let Some(kind) = next_is.take() {
-            if !word.starts_with(b"-") {
-                note_named(scan, start, end, kind);
-                continue;
-            }
+        if let Some(kind) = next_is.take()
+            && !word.starts_with(b"-")
+        {
+            note_named(scan, start, end, kind);
+            continue;
         }
         let sign = memchr::memchr(b'=', word);
         let name = scan.slice(start, start + sign.unwrap_or(word.len()));

@@ -173,10 +173,14 @@ fn variable(scan: &mut Scan, start: usize, end: usize) {
 
 /// `Environment=` was seen in a unit: `Environment="A=x y" B=z`.
 pub(super) fn search_unit(scan: &mut Scan, start: usize, at: usize) {
+    if start < scan.units_until {
+        return;
+    }
     if !scan.begins_line(start) && !matches!(scan.before(start), b' ' | b'=') {
         return;
     }
     let line_end = scan.line_end_within(at, 1 << 16);
+    scan.units_until = line_end;
     let mut place = at;
     while place < line_end {
         place = scan.skip_blanks(place);

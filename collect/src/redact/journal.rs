@@ -41,16 +41,16 @@ impl<'a> Iterator for Parts<'a> {
         let mut place = 0;
         while let Some(length) = memchr::memchr(b'\n', slice(self.rest, place, self.rest.len())) {
             let line = slice(self.rest, place, place + length);
-            if is_field_name(line) {
-                if let Some(part) = self.field(place, place + length + 1) {
-                    if place == 0 {
-                        return Some(part.0).inspect(|_| self.rest = part.1);
-                    }
-                    let lines = slice(self.rest, 0, place);
-                    self.rest = part.1;
-                    self.next = Some(part.0);
-                    return Some(Part::Lines(lines));
+            if is_field_name(line)
+                && let Some((field, rest)) = self.field(place, place + length + 1)
+            {
+                let lines = slice(self.rest, 0, place);
+                self.rest = rest;
+                if lines.is_empty() {
+                    return Some(field);
                 }
+                self.next = Some(field);
+                return Some(Part::Lines(lines));
             }
             place += length + 1;
         }

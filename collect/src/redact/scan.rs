@@ -33,6 +33,8 @@ pub(super) struct Scan<'a> {
     pub resume: usize,
     /// Client command lines before this place have been read.
     pub commands_until: usize,
+    /// Lines of units before this place have been read.
+    pub units_until: usize,
     /// YAML documents before this place have been read.
     pub documents_until: usize,
     /// Manifests in JSON before this place have been read.
@@ -48,6 +50,7 @@ impl<'a> Scan<'a> {
             spans: Vec::new(),
             resume: 0,
             commands_until: 0,
+            units_until: 0,
             documents_until: 0,
             manifests_until: 0,
             names_secret_object: None,

@@ -56,17 +56,13 @@ impl<'r> Stream<'r> {
             // One of these is small: it is redacted as a whole.
             _ => None,
         };
-        match cut.or((self.held.len() > MOST).then_some(target)) {
-            Some(cut) => {
-                let out = self.give(cut);
-                self.enough = self.context + BATCH + REACH;
-                Cow::Owned(out)
-            }
-            None => {
-                self.enough = self.held.len() + BATCH;
-                Cow::Owned(Vec::new())
-            }
-        }
+        let Some(cut) = cut.or((self.held.len() > MOST).then_some(target)) else {
+            self.enough = self.held.len() + BATCH;
+            return Cow::Owned(Vec::new());
+        };
+        let out = self.give(cut);
+        self.enough = self.context + BATCH + REACH;
+        Cow::Owned(out)
     }
 
     /// Gives out the rest.

@@ -277,7 +277,7 @@ pub(super) fn is_path(value: &[u8]) -> bool {
     FOLDERS
         .iter()
         .any(|folder| value.starts_with(folder.as_bytes()))
-        && !value.iter().any(|b| b.is_ascii_whitespace())
+        && !value.iter().any(u8::is_ascii_whitespace)
 }
 
 /// `namespace/name` of an object in small letters, as klog writes it.

@@ -250,7 +250,7 @@ pub(super) fn search_value(scan: &mut Scan, start: usize, end: usize) {
             .value_of(b"name")
             .filter(|_| named(&below) && !below.is_item)
     });
-    let Some(name) = name.map(|n| n.trim_ascii_start()) else {
+    let Some(name) = name.map(<[u8]>::trim_ascii_start) else {
         return;
     };
     let name = name

@@ -157,7 +157,6 @@ fn plain_surroundings(kind: &'static str, t: &str) -> Vec<Planted> {
 }
 
 /// Values without a form of their own, told by what stands around them.
-#[expect(clippy::too_many_lines, reason = "a list")]
 fn told(r: &mut Random) -> Vec<Planted> {
     let mut s = || format!("pw{}", r.alnum(14));
     let mut all = Vec::new();
