@@ -146,6 +146,10 @@ pub(super) fn kind_of_name(name: &[u8]) -> Option<&'static str> {
     whole.or_else(ending).map(|(_, kind)| *kind)
 }
 
+/// No word of running text, place or name is longer. What is, is taken out whatever it looks like:
+/// hostile text would be read again and again otherwise.
+const LONG: usize = 1024;
+
 /// How surely what follows a name is its value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Bond {
@@ -245,6 +249,9 @@ fn judge(scan: &mut Scan, kind: &'static str, mut value: Value, bond: Bond) {
         value.end = line_value_end(scan, value.start);
     }
     let bytes = scan.slice(value.start, value.end);
+    if bytes.len() > LONG {
+        return scan.found(value.start, value.end, kind);
+    }
     // Names, types, counts: klog writes `secret="namespace/name"`.
     if value::is_harmless(bytes) || (kind != "password" && is_plain(bytes)) {
         return;

@@ -273,7 +273,7 @@ fn hostile_text_costs_linear_time() {
         "password=a,",
         "token: (",
     ] {
-        let text = unit.repeat((1 << 20) / unit.len());
+        let text = unit.repeat((1 << 18) / unit.len());
         for shape in [
             Shape::Text,
             Shape::CommandLine,
@@ -283,7 +283,6 @@ fn hostile_text_costs_linear_time() {
             let began = Instant::now();
             let _ = redactor.redact(shape, text.as_bytes());
             let took = began.elapsed();
-            println!("{unit:?} {shape:?}: {took:?}");
             // The whole is built without optimisation: quadratic time would be minutes.
             assert!(
                 took < Duration::from_secs(4),
