@@ -184,7 +184,10 @@ pub(super) fn search(scan: &mut Scan, start: usize, end: usize) {
     let Some((value, bond)) = value_of(scan, start, end) else {
         return;
     };
-    judge(scan, kind, value, bond);
+    // sudo logs the folder it was called in.
+    if !(name == b"PWD" && scan.at(value.start) == b'/') {
+        judge(scan, kind, value, bond);
+    }
 }
 
 /// The value of the name at `start..end`.

@@ -28,6 +28,7 @@ fn what_is_no_secret_stays() {
         "docker://sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n",
         "docker run -p 8080:80 nginx\n",
         "mkdir -p /var/lib/mysql -p\n",
+        "sudo: bob : TTY=pts/6 ; PWD=/auto/x ; USER=root ; COMMAND=/bin/ls\n",
         "Speculation_Store_Bypass:\tthread vulnerable\n",
         "kind: ConfigMap\ndata:\n  a: visible\n---\nkind: Secret\nmetadata:\n  name: b\n",
         "sysctls:\n- name: net.core.somaxconn\n  value: \"1024\"\n",
