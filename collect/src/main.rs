@@ -17,6 +17,7 @@ mod namespaces;
 mod output;
 mod plan;
 mod processes;
+mod redact;
 mod root;
 mod source;
 mod sources;
