@@ -68,6 +68,7 @@ fn write(path: &Path) -> Result<(), Box<dyn Error>> {
         deadline_seconds: 60,
         user_id: 0,
         capabilities: String::new(),
+        redaction: String::new(),
         plan: Vec::new(),
     };
     let mut writer = Writer::new(File::create(path)?, "node1-20240101T000000Z", &capture)?;

@@ -57,6 +57,10 @@ pub struct Capture {
     pub user_id: u32,
     /// Effective capabilities of the collector, as `/proc/self/status` prints them.
     pub capabilities: String,
+    /// What was taken out of texts: `default`, `strict`, `none`; empty in bundles of collectors that
+    /// could not.
+    #[serde(default)]
+    pub redaction: String,
     /// The sources, most perishable first.
     pub plan: Vec<PlannedSource>,
 }

@@ -10,6 +10,7 @@ use anyhow::Context;
 use freezeframe_bundle::{Outcome, SourceRecord, Summary, Writer};
 
 use crate::output::Output;
+use crate::redact::Redactor;
 use crate::source::Source;
 use crate::stop::Stop;
 use crate::worker::Pool;
@@ -135,12 +136,13 @@ pub(crate) fn run(
     limits: Limits,
     stop: &Stop,
     writer: Writer<Output>,
+    redactor: Redactor,
     progress: Progress<'_>,
 ) -> anyhow::Result<Sealed> {
     let began = Instant::now();
     let mut runs: Vec<Run> = plan.iter().map(|source| Run::new(source)).collect();
     let mut engine = Engine {
-        cx: Cx::new(pool, limits, stop, writer, began),
+        cx: Cx::new(pool, limits, stop, writer, redactor, began),
         phases: Vec::new(),
     };
     let ended_by = engine.run(&mut runs, limits, began, progress);

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::redact::Level;
+
 /// Freezes a Kubernetes node's state into one file, seconds before a drain destroys it.
 ///
 /// Run it as root on the node. It reads files of the kernel and of the node, executes no other
@@ -70,6 +72,13 @@ pub(crate) struct RunArgs {
     /// Size limit of the whole bundle, e.g. 512MiB
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = parse_size)]
     pub(crate) max_bytes: u64,
+
+    /// What is taken out of texts before they are stored
+    ///
+    /// default: secrets (values of variables, tokens, passwords, keys); strict: also addresses, host
+    /// names and all arguments of processes; none: nothing
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = Level::Default)]
+    pub(crate) redact: Level,
 
     /// Print the summary as JSON to standard output
     #[arg(long)]

@@ -10,6 +10,7 @@ use crate::capture::{self, Limits};
 use crate::cli::{PlanArgs, RunArgs};
 use crate::output::Output;
 use crate::plan::{self, Census};
+use crate::redact::{Redactor, Shape};
 use crate::root::Root;
 use crate::source::Source;
 use crate::stop::Stop;
@@ -30,7 +31,11 @@ pub(crate) fn run(args: &RunArgs, stop: &Stop, is_terminal: bool) -> anyhow::Res
     let plan = plan::select(&args.plan)?;
     // Before anything is opened: a worker that is left behind must hold nothing of it.
     let mut pool = Pool::start(open_root(&args.plan)?);
-    let capture = describe(args, &mut pool, &plan);
+    let mut redactor = Redactor::with_random_salt(args.redact)
+        .context("no random numbers for the redaction: use --redact none, and share with care")?;
+    let mut capture = describe(args, &mut pool, &plan);
+    capture.node = redactor.node_name(capture.node);
+    capture.command_line = without_secrets(&redactor, capture.command_line);
     let top = format!(
         "{}-{}",
         capture.node,
@@ -47,7 +52,7 @@ pub(crate) fn run(args: &RunArgs, stop: &Stop, is_terminal: bool) -> anyhow::Res
         max_bytes: args.max_bytes,
     };
     let mut show = Show::new(args, is_terminal, plan.len());
-    let sealed = capture::run(pool, &plan, limits, stop, writer, &mut |record| {
+    let sealed = capture::run(pool, &plan, limits, stop, writer, redactor, &mut |record| {
         show.source(record);
     })
     .with_context(|| format!("what was captured until then is in `{shown}`"))?;
@@ -158,12 +163,28 @@ fn describe(args: &RunArgs, pool: &mut Pool, plan: &[&'static Source]) -> Captur
         deadline_seconds: args.deadline,
         user_id: rustix::process::geteuid().as_raw(),
         capabilities: cost::capabilities(),
+        redaction: args.redact.name().to_owned(),
         plan: plan
             .iter()
             .map(|source| PlannedSource {
                 id: source.id.to_owned(),
                 order: source.order,
             })
+            .collect(),
+    }
+}
+
+/// The collector's own arguments.
+fn without_secrets(redactor: &Redactor, arguments: Vec<String>) -> Vec<String> {
+    let joined: Vec<u8> = arguments
+        .iter()
+        .flat_map(|argument| [argument.as_bytes(), b"\0"].concat())
+        .collect();
+    match redactor.redact(Shape::CommandLine, &joined) {
+        None => arguments,
+        Some(redacted) => String::from_utf8_lossy(&redacted.bytes)
+            .split_terminator('\0')
+            .map(str::to_owned)
             .collect(),
     }
 }

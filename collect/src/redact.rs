@@ -14,7 +14,6 @@ mod manifest;
 mod mark;
 mod pem;
 mod scan;
-mod stream;
 mod strict;
 mod token;
 mod trigger;
@@ -30,11 +29,10 @@ use std::io;
 
 use journal::Part;
 use scan::{Scan, Span, Style, slice};
-use stream::Stream;
 use trigger::Triggers;
 
 /// How much is taken out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Level {
     /// Secrets.
     Default,
@@ -77,9 +75,29 @@ pub(crate) struct Redactor {
     hosts: Vec<Vec<u8>>,
 }
 
+impl Level {
+    /// Its name on the command line and in `capture.json`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Strict => "strict",
+            Self::None => "none",
+        }
+    }
+}
+
 impl Redactor {
+    /// A name that stands for the node's own in [`Level::Strict`], and its name otherwise.
+    pub(crate) fn node_name(&mut self, name: String) -> String {
+        if self.level != Level::Strict {
+            return name;
+        }
+        self.hide_host(name.as_bytes());
+        mark::pseudonym(&self.salt, "node", name.as_bytes())
+    }
+
     /// A redactor with a known salt: for tests.
-    pub(crate) fn new(level: Level, salt: [u8; 32]) -> io::Result<Self> {
+    fn new(level: Level, salt: [u8; 32]) -> io::Result<Self> {
         Ok(Self {
             level,
             salt,
@@ -99,7 +117,7 @@ impl Redactor {
     }
 
     /// Tells a name of the node, which [`Level::Strict`] takes out wherever it is a word.
-    pub(crate) fn hide_host(&mut self, name: &[u8]) {
+    fn hide_host(&mut self, name: &[u8]) {
         let name = name.trim_ascii();
         if !name.is_empty() && name != b"localhost" {
             self.hosts.push(name.to_vec());
@@ -129,11 +147,6 @@ impl Redactor {
         Some(out)
     }
 
-    /// For text that comes in pieces.
-    pub(crate) fn stream(&self, shape: Shape) -> Stream<'_> {
-        Stream::new(self, shape)
-    }
-
     /// Whether such bytes stand as they are, whatever they hold.
     fn passes(&self, shape: Shape) -> bool {
         self.level == Level::None || (shape == Shape::Binary && self.level != Level::Strict)
@@ -154,31 +167,6 @@ impl Redactor {
             strict::search(&mut scan, &self.hosts);
         }
         merge(scan.spans)
-    }
-
-    /// Redacts `text[from..]` up to about `cut`: behind a secret that lies across it. Returns where it ended.
-    fn redact_part(
-        &self,
-        shape: Shape,
-        text: &[u8],
-        from: usize,
-        cut: usize,
-        counts: &mut BTreeMap<String, u64>,
-    ) -> (Vec<u8>, usize) {
-        if self.passes(shape) {
-            return (slice(text, from, cut).to_vec(), cut);
-        }
-        let mut spans = self.spans(shape, text);
-        let across = spans.iter().find(|span| span.start < cut && span.end > cut);
-        let cut = across.map_or(cut, |span| span.end);
-        spans.retain(|span| span.start >= from && span.end <= cut);
-        let mut out = Redacted {
-            bytes: Vec::with_capacity(cut - from),
-            counts: std::mem::take(counts),
-        };
-        self.replace(text, from, cut, &spans, &mut out);
-        *counts = out.counts;
-        (out.bytes, cut)
     }
 
     /// Appends `text[from..to]` with marks for spans.

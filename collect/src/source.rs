@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use freezeframe_bundle::Outcome;
 
+use crate::redact::Shape;
+
 pub(crate) use crate::capture::{Cx, FILE};
 pub(crate) use crate::worker::{Ask, Brief, Call, Told};
 
@@ -43,8 +45,14 @@ pub(crate) enum Privacy {
     Harmless,
     /// Names and addresses: hosts, users, pods, peers.
     Names,
-    /// Text that programs and people wrote: command lines, logs, configuration.
+    /// Text that programs and people wrote: logs, configuration.
     Text,
+    /// Arguments of processes.
+    Arguments,
+    /// Variables of processes.
+    Environment,
+    /// The journal in its export format.
+    Journal,
 }
 
 impl Privacy {
@@ -54,6 +62,20 @@ impl Privacy {
             Self::Harmless => "harmless",
             Self::Names => "names",
             Self::Text => "text",
+            Self::Arguments => "arguments",
+            Self::Environment => "environment",
+            Self::Journal => "journal",
+        }
+    }
+
+    /// Where secrets are looked for in such bytes.
+    pub(crate) fn shape(self) -> Shape {
+        match self {
+            Self::Harmless | Self::Names => Shape::Binary,
+            Self::Text => Shape::Text,
+            Self::Arguments => Shape::CommandLine,
+            Self::Environment => Shape::Environment,
+            Self::Journal => Shape::JournalExport,
         }
     }
 }

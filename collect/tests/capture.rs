@@ -200,8 +200,9 @@ fn a_log_keeps_its_end() {
     node.collect(&["--window", "0"]);
     let (items, _) = node.read();
     let kept = bytes(&items, "root/var/log/syslog").unwrap();
-    assert_eq!(kept.len(), 1 << 20);
-    assert!(log.ends_with(kept));
+    // Whole lines: half of one could hold half a secret.
+    assert!(kept.len() <= 1 << 20 && kept.len() > (1 << 20) - 100);
+    assert!(log.ends_with(kept) && kept.starts_with(b"line "));
 }
 
 #[test]

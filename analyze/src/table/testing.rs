@@ -31,6 +31,7 @@ pub(crate) fn node() -> Node {
             deadline_seconds: 60,
             user_id: 0,
             capabilities: "000001ffffffffff".into(),
+            redaction: "default".into(),
             plan: Vec::new(),
         }),
     }

@@ -135,6 +135,7 @@ pub(crate) fn capture() -> Capture {
         deadline_seconds: 60,
         user_id: 0,
         capabilities: "000001ffffffffff".into(),
+        redaction: "default".into(),
         plan: Vec::new(),
     }
 }

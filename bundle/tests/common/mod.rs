@@ -34,6 +34,7 @@ pub(crate) fn capture() -> Capture {
         deadline_seconds: 60,
         user_id: 0,
         capabilities: "000001ffffffffff".into(),
+        redaction: "default".into(),
         plan: vec![PlannedSource {
             id: "host".into(),
             order: 10,

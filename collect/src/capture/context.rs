@@ -13,7 +13,8 @@ use super::hang::Hangs;
 use super::{Limits, Run};
 use crate::cost::Tally;
 use crate::output::Output;
-use crate::source::{Hazard, Source};
+use crate::redact::Redactor;
+use crate::source::{Hazard, Privacy, Source};
 use crate::stop::Stop;
 use crate::worker::{Ask, Pool};
 
@@ -34,6 +35,7 @@ pub(crate) struct Cx<'a> {
     pub(super) limits: Limits,
     pub(super) began: Instant,
     pub(super) writer: Writer<Output>,
+    pub(super) redactor: Redactor,
     pub(super) failure: Option<io::Error>,
     /// Bytes of the last read.
     pub(super) buffer: Vec<u8>,
@@ -49,6 +51,7 @@ pub(crate) struct Cx<'a> {
 pub(super) struct Current {
     pub(super) id: &'static str,
     pub(super) hazard: Hazard,
+    pub(super) privacy: Privacy,
     pub(super) ends: Instant,
     pub(super) bytes_left: u64,
     pub(super) entries: u64,
@@ -66,6 +69,7 @@ impl Current {
         Self {
             id: "",
             hazard: Hazard::Safe,
+            privacy: Privacy::Names,
             ends,
             bytes_left: u64::MAX,
             entries: 0,
@@ -92,6 +96,7 @@ impl<'a> Cx<'a> {
         limits: Limits,
         stop: &'a Stop,
         writer: Writer<Output>,
+        redactor: Redactor,
         began: Instant,
     ) -> Self {
         Self {
@@ -100,6 +105,7 @@ impl<'a> Cx<'a> {
             limits,
             began,
             writer,
+            redactor,
             failure: None,
             buffer: Vec::new(),
             tally: Tally::default(),
@@ -241,6 +247,7 @@ impl<'a> Cx<'a> {
     pub(super) fn enter(&mut self, run: &Run, began: Instant) {
         self.current.id = run.source.id;
         self.current.hazard = run.source.hazard;
+        self.current.privacy = run.source.privacy;
         self.current.ends = began + run.source.deadline;
         self.current.bytes_left = run.source.max_bytes.saturating_sub(run.bytes);
         self.current.abandoned = 0;

@@ -102,7 +102,7 @@ impl Cx<'_> {
     pub(crate) fn peek(&mut self, path: impl AsRef<[u8]>) -> bool {
         let mut found = false;
         self.peek_each("", &[path.as_ref().to_vec()], FILE, &mut |_, _| {
-            found = true
+            found = true;
         });
         if !found {
             self.buffer.clear();

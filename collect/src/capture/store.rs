@@ -2,12 +2,16 @@
 
 use std::io;
 
-use freezeframe_bundle::{Cut, EntryRecord, Kept, Outcome, Writer, member};
+use freezeframe_bundle::{Cut, EntryRecord, Kept, Kind, Outcome, Writer, member};
 
 use super::Cx;
 use crate::cost::{Tally, Usage};
 use crate::output::Output;
+use crate::redact::Shape;
+use crate::source::Privacy;
 
+/// A longer line is none.
+const LINE_BYTES: usize = 64 << 10;
 /// Tar header, padding and record of an entry.
 const OVERHEAD_BYTES: u64 = 2048;
 
@@ -55,6 +59,7 @@ impl Cx<'_> {
     /// Writes an entry with the bytes in the buffer, as many as there is room for.
     pub(super) fn write(&mut self, mut record: EntryRecord) {
         self.tally.read_bytes += self.buffer.len() as u64;
+        self.redact(&mut record);
         let needed = self.buffer.len() as u64 + OVERHEAD_BYTES;
         if self.room() < needed {
             // What waits for the end of its batch takes less room once it is compressed.
@@ -74,6 +79,42 @@ impl Cx<'_> {
         self.check(result);
         // One huge file must not cost memory until the end.
         self.buffer.shrink_to(1 << 20);
+    }
+
+    /// Takes secrets out of the buffer.
+    fn redact(&mut self, record: &mut EntryRecord) {
+        if self.current.privacy == Privacy::Text {
+            self.cut_at_a_line(record);
+        }
+        // A program's path is one word, not its arguments.
+        let shape = match record.kind {
+            Kind::Link => Shape::Text,
+            _ => self.current.privacy.shape(),
+        };
+        if let Some(redacted) = self.redactor.redact(shape, &self.buffer) {
+            self.buffer = redacted.bytes;
+            record.redactions = redacted.counts;
+        }
+    }
+
+    /// A line that is cut may hold half a secret, which looks like none: it goes.
+    fn cut_at_a_line(&mut self, record: &EntryRecord) {
+        let bytes = &self.buffer;
+        match record.cut.map(|cut| cut.kept) {
+            Some(Kept::Tail) => {
+                let first = bytes.iter().take(LINE_BYTES).position(|b| *b == b'\n');
+                if let Some(end) = first {
+                    self.buffer.drain(..=end);
+                }
+            }
+            Some(Kept::Head) => {
+                let last = bytes.iter().rev().take(LINE_BYTES);
+                if let Some(length) = last.into_iter().position(|b| *b == b'\n') {
+                    self.buffer.truncate(bytes.len() - length);
+                }
+            }
+            None => {}
+        }
     }
 
     fn check(&mut self, result: io::Result<()>) {

@@ -87,29 +87,6 @@ pub(super) fn write_field(out: &mut Vec<u8>, head: &[u8], value: &[u8]) {
     out.push(b'\n');
 }
 
-/// End of the last whole entry: behind an empty line that no binary value holds.
-pub(super) fn last_entry_end(export: &[u8]) -> usize {
-    let (mut place, mut end) = (0, 0);
-    for part in Parts::new(export) {
-        match part {
-            Part::Lines(lines) => {
-                for line in lines.split_inclusive(|&b| b == b'\n') {
-                    // The rest of this field is still to come.
-                    if is_field_name(line.trim_ascii_end()) {
-                        return end;
-                    }
-                    place += line.len();
-                    if line == b"\n" {
-                        end = place;
-                    }
-                }
-            }
-            Part::Field { head, value } => place += head.len() + 8 + value.len() + 1,
-        }
-    }
-    end
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,12 +107,6 @@ mod tests {
                 },
                 Part::Lines(b"_PID=1\n\n__CURSOR=b\n"),
             ]
-        );
-        assert!(
-            export
-                .get(last_entry_end(&export)..)
-                .unwrap()
-                .starts_with(b"__CURSOR=b")
         );
     }
 

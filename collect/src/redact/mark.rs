@@ -28,6 +28,11 @@ pub(super) fn write_pseudonym(out: &mut Vec<u8>, salt: &[u8; 32], kind: &str, na
     out.extend_from_slice(format!("<{kind}:{tag}>").as_bytes());
 }
 
+/// The same as part of a file name: `node-ab12cd`.
+pub(super) fn pseudonym(salt: &[u8; 32], kind: &str, name: &[u8]) -> String {
+    format!("{kind}-{}", tag(salt, name))
+}
+
 fn tag(salt: &[u8; 32], secret: &[u8]) -> String {
     let digest = Sha256::new()
         .chain_update(salt)

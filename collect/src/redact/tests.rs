@@ -2,6 +2,8 @@
 
 mod behaviour;
 mod evidence;
+#[path = "../../tests/fake/plant.rs"]
+mod plant;
 mod planted;
 
 use super::{Level, Redactor, Shape};

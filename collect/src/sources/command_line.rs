@@ -19,7 +19,7 @@ pub(crate) static SOURCE: Source = Source {
     about: "command line and program of every process",
     reads: &["/proc/*/cmdline", "/proc/*/exe (target)"],
     hazard: Hazard::Killable,
-    privacy: Privacy::Text,
+    privacy: Privacy::Arguments,
     deadline: Duration::from_secs(10),
     max_bytes: 64 << 20,
     estimate: Estimate::PerProcess(2),

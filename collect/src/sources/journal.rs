@@ -45,7 +45,7 @@ pub(crate) static SOURCE: Source = Source {
         "/run/log/journal/*/*.journal",
     ],
     hazard: Hazard::Unkillable,
-    privacy: Privacy::Text,
+    privacy: Privacy::Journal,
     deadline: DEADLINE,
     max_bytes: EXPORT_BYTES as u64,
     estimate: Estimate::Fixed(1),

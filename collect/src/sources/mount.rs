@@ -45,7 +45,7 @@ pub(crate) static SOURCE: Source = Source {
         "statvfs of local file systems",
     ],
     hazard: Hazard::Unkillable,
-    privacy: Privacy::Names,
+    privacy: Privacy::Text,
     deadline: Duration::from_secs(5),
     max_bytes: 32 << 20,
     estimate: Estimate::Fixed(4),

@@ -40,7 +40,7 @@ pub(crate) static SOURCE: Source = Source {
         "/var/lib/cloud/data/instance-id",
     ],
     hazard: Hazard::Unkillable,
-    privacy: Privacy::Names,
+    privacy: Privacy::Text,
     deadline: Duration::from_secs(5),
     max_bytes: 8 << 20,
     estimate: Estimate::Fixed(20),

@@ -53,7 +53,7 @@ pub(crate) static SOURCE: Source = Source {
         "/proc/sys/net/{core,unix,netfilter,bridge,ipv4,ipv6}/**",
     ],
     hazard: Hazard::Safe,
-    privacy: Privacy::Harmless,
+    privacy: Privacy::Text,
     deadline: Duration::from_secs(10),
     max_bytes: 8 << 20,
     estimate: Estimate::Fixed(900),

@@ -3,6 +3,7 @@
 #![allow(dead_code)] // each test file uses a part of it
 
 pub(crate) mod mounts;
+pub(crate) mod plant;
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
