@@ -65,8 +65,9 @@ Examples:
   analyze node.tar.zst -o report.json      the model instead of the page
   ssh node collect -o - | analyze report - -o node.html")]
 pub struct ReportArgs {
-    /// The bundle, or `-` for standard input
-    pub bundle: PathBuf,
+    /// The bundle
+    #[command(flatten)]
+    pub input: BundleArgs,
     /// File to write, `-` for standard output; *.json gets the model
     ///
     /// By default the bundle's name with .html, in the current folder.
@@ -98,8 +99,9 @@ Examples:
   analyze findings node.tar.zst --fail-on high || echo 'do not reboot yet'
   analyze findings node.tar.zst --findings ./our-findings")]
 pub struct FindingsArgs {
-    /// The bundle, or `-` for standard input
-    pub bundle: PathBuf,
+    /// The bundle
+    #[command(flatten)]
+    pub input: BundleArgs,
     /// For a terminal, for a ticket, or for programs
     #[arg(long, value_enum, default_value_t = FindingsFormat::Text)]
     pub format: FindingsFormat,
@@ -132,8 +134,9 @@ Examples:
       WHERE throttled_ratio > 0.25 ORDER BY throttled_ratio DESC'
   analyze query node.tar.zst 'SELECT * FROM source_outcome' --format csv")]
 pub struct QueryArgs {
-    /// The bundle, or `-` for standard input
-    pub bundle: PathBuf,
+    /// The bundle
+    #[command(flatten)]
+    pub input: BundleArgs,
     /// One SELECT (or WITH ... SELECT)
     pub sql: String,
     /// How to print the answer
@@ -162,6 +165,9 @@ Examples:
 pub struct TablesArgs {
     /// The bundle, or `-` for standard input; without one the schema alone
     pub bundle: Option<PathBuf>,
+    /// File with age identities, for an encrypted bundle (repeatable)
+    #[arg(long = "identity", value_name = "FILE")]
+    pub identities: Vec<PathBuf>,
     /// How to print the list
     #[arg(long, value_enum, default_value_t = TablesFormat::Table)]
     pub format: TablesFormat,
@@ -187,8 +193,9 @@ Examples:
 
 Exits with 1 if something is missing, cut or altered, and names it.")]
 pub struct VerifyArgs {
-    /// The bundle, or `-` for standard input
-    pub bundle: PathBuf,
+    /// The bundle
+    #[command(flatten)]
+    pub input: BundleArgs,
 }
 
 /// Options of `explain`.
@@ -216,6 +223,16 @@ Exits with 1 if a finding is wrong, and tells file and line.")]
 pub struct CheckArgs {
     /// Folder with finding files; without one the built-in findings
     pub folder: Option<PathBuf>,
+}
+
+/// A bundle, and what it takes to read it.
+#[derive(Args, Clone, Debug)]
+pub struct BundleArgs {
+    /// The bundle, or `-` for standard input
+    pub bundle: PathBuf,
+    /// File with age identities, for an encrypted bundle (repeatable)
+    #[arg(long = "identity", value_name = "FILE")]
+    pub identities: Vec<PathBuf>,
 }
 
 /// Where findings come from besides the built-in ones.

@@ -1,13 +1,15 @@
 //! The verbs, one file each.
 
-use std::io::{self, IsTerminal, Write};
+use std::fs::File;
+use std::io::{self, BufReader, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use freezeframe_bundle::{Limits, Reader};
 
-use crate::cli::Verb;
+use crate::cli::{BundleArgs, Verb};
+use crate::decrypt;
 use crate::table::Loaded;
 use crate::text::is_tricky;
 
@@ -41,18 +43,34 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-/// Opens a bundle, `-` being standard input.
-fn open(path: &Path) -> anyhow::Result<Reader> {
-    if path == Path::new("-") {
-        let (stream, name) = (io::stdin().lock(), Path::new("standard input"));
-        return Ok(Reader::from_stream(stream, name, Limits::default())?);
+/// Opens a bundle, `-` being standard input; decrypts it if it is encrypted.
+fn open(input: &BundleArgs) -> anyhow::Result<Reader> {
+    let identities = &input.identities;
+    if input.bundle == Path::new("-") {
+        let mut stream = BufReader::new(io::stdin().lock());
+        let name = Path::new("standard input");
+        return if decrypt::is_encrypted(&mut stream)? {
+            decrypt::open(stream, name, identities)
+        } else {
+            Ok(Reader::from_stream(stream, name, Limits::default())?)
+        };
+    }
+    let path = &input.bundle;
+    // What is no file is refused by the reader, with a better message.
+    if path.is_file()
+        && let Ok(file) = File::open(path)
+    {
+        let mut file = BufReader::new(file);
+        if decrypt::is_encrypted(&mut file)? {
+            return decrypt::open(file, path, identities);
+        }
     }
     Ok(Reader::open(path)?)
 }
 
 /// Opens a bundle and reads it into tables; damage is told on standard error.
-fn load(path: &Path) -> anyhow::Result<Loaded> {
-    let loaded = crate::table::load::load(open(path)?).context("cannot build the tables")?;
+fn load(input: &BundleArgs) -> anyhow::Result<Loaded> {
+    let loaded = crate::table::load::load(open(input)?).context("cannot build the tables")?;
     tell_damage(&loaded);
     Ok(loaded)
 }

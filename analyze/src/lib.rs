@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod command;
+pub mod decrypt;
 pub mod derived;
 pub mod evaluate;
 pub mod exit;

@@ -57,14 +57,6 @@ impl<W: Write> FrameWriter<W> {
         self.sink_bytes
     }
 
-    /// The sink; none after an error.
-    pub fn sink(&self) -> Option<&W> {
-        match self.state.as_ref()? {
-            State::Between(sink, _) => Some(sink),
-            State::Inside(frame) => Some(&frame.writer().sink),
-        }
-    }
-
     /// Ends the frame, if one has begun, and flushes the sink.
     pub fn end_frame(&mut self) -> io::Result<()> {
         self.state = Some(match self.take()? {

@@ -103,8 +103,12 @@ impl<W: Write> Writer<W> {
         serde_json::to_writer(&mut self.index, record)?;
         self.index.push(b'\n');
         self.index_records += 1;
-        let batch_bytes = self.input_bytes + self.index.len() as u64;
-        if batch_bytes >= BATCH_BYTES || self.batch_began.elapsed() >= BATCH_AGE {
+        self.end_due_batch()
+    }
+
+    /// Ends the batch if it is large or old enough. Whoever waits calls this meanwhile.
+    pub fn end_due_batch(&mut self) -> io::Result<()> {
+        if self.pending_bytes() >= BATCH_BYTES || self.batch_began.elapsed() >= BATCH_AGE {
             self.end_batch()?;
         }
         Ok(())
@@ -140,11 +144,6 @@ impl<W: Write> Writer<W> {
     /// Bytes of the unfinished batch before compression.
     pub fn pending_bytes(&self) -> u64 {
         self.input_bytes + self.index.len() as u64
-    }
-
-    /// The sink; none after an error.
-    pub fn sink(&self) -> Option<&W> {
-        self.tar.get_ref().sink()
     }
 
     /// Ends the last batch, writes `summary.json` and returns the sink.

@@ -4,12 +4,14 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use freezeframe_bundle::{Outcome, SourceRecord, Summary, Writer};
 
-use crate::output::Output;
+use crate::encrypt::Sink;
+use crate::output::{Gauge, Output};
 use crate::redact::Redactor;
 use crate::source::Source;
 use crate::stop::Stop;
@@ -135,14 +137,15 @@ pub(crate) fn run(
     plan: &[&'static Source],
     limits: Limits,
     stop: &Stop,
-    writer: Writer<Output>,
+    writer: Writer<Sink>,
+    gauge: Rc<Gauge>,
     redactor: Redactor,
     progress: Progress<'_>,
 ) -> anyhow::Result<Sealed> {
     let began = Instant::now();
     let mut runs: Vec<Run> = plan.iter().map(|source| Run::new(source)).collect();
     let mut engine = Engine {
-        cx: Cx::new(pool, limits, stop, writer, redactor, began),
+        cx: Cx::new(pool, limits, stop, writer, gauge, redactor, began),
         phases: Vec::new(),
     };
     let ended_by = engine.run(&mut runs, limits, began, progress);
@@ -165,6 +168,7 @@ pub(crate) fn run(
     };
     let output = writer
         .seal(summary.clone())
+        .and_then(Sink::finish)
         .context("cannot write the bundle")?;
     Ok(Sealed { output, summary })
 }

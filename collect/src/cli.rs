@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use age::x25519::Recipient;
 use clap::{Args, Parser, Subcommand};
 
 use crate::redact::Level;
@@ -80,6 +81,12 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "LEVEL", value_enum, default_value_t = Level::Default)]
     pub(crate) redact: Level,
 
+    /// Encrypt the bundle to this age recipient (repeatable); the file ends in .age
+    ///
+    /// It takes the age or rage tool, or analyze --identity, and the recipient's key to read it.
+    #[arg(long, value_name = "age1...", value_parser = recipient)]
+    pub(crate) encrypt_to: Vec<Recipient>,
+
     /// Print the summary as JSON to standard output
     #[arg(long)]
     pub(crate) json: bool,
@@ -111,6 +118,12 @@ pub(crate) struct PlanArgs {
     /// Folder that stands for the node's /
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub(crate) root: PathBuf,
+}
+
+/// A recipient as `age-keygen` prints it.
+fn recipient(text: &str) -> Result<Recipient, String> {
+    text.parse()
+        .map_err(|why| format!("not an age recipient: {why}"))
 }
 
 /// A size as `1024`, `64KiB`, `512MiB` or `2GiB`.

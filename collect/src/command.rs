@@ -8,6 +8,7 @@ use freezeframe_bundle::{Capture, FormatVersion, PlannedSource, SourceRecord, Su
 
 use crate::capture::{self, Limits};
 use crate::cli::{PlanArgs, RunArgs};
+use crate::encrypt::Sink;
 use crate::output::Output;
 use crate::plan::{self, Census};
 use crate::redact::{Redactor, Shape};
@@ -42,9 +43,15 @@ pub(crate) fn run(args: &RunArgs, stop: &Stop, is_terminal: bool) -> anyhow::Res
         clock::stamp(capture.started.realtime_us)
     );
     let deadline = Instant::now() + Duration::from_secs(args.deadline);
-    let output = Output::create(args.output.as_deref(), &top, deadline)?;
-    let shown = output.shown();
-    let writer = Writer::new(output, &top, &capture)
+    let suffix = if args.encrypt_to.is_empty() {
+        "tar.zst"
+    } else {
+        "tar.zst.age"
+    };
+    let output = Output::create(args.output.as_deref(), &top, suffix, deadline)?;
+    let (shown, gauge) = (output.shown(), output.gauge());
+    let sink = Sink::new(output, &args.encrypt_to)?;
+    let writer = Writer::new(sink, &top, &capture)
         .with_context(|| format!("cannot write `{shown}`: is the disk full? try -o - | ssh"))?;
     let limits = Limits {
         window: Duration::from_secs(args.window),
@@ -52,9 +59,18 @@ pub(crate) fn run(args: &RunArgs, stop: &Stop, is_terminal: bool) -> anyhow::Res
         max_bytes: args.max_bytes,
     };
     let mut show = Show::new(args, is_terminal, plan.len());
-    let sealed = capture::run(pool, &plan, limits, stop, writer, redactor, &mut |record| {
-        show.source(record);
-    })
+    let sealed = capture::run(
+        pool,
+        &plan,
+        limits,
+        stop,
+        writer,
+        gauge,
+        redactor,
+        &mut |record| {
+            show.source(record);
+        },
+    )
     .with_context(|| format!("what was captured until then is in `{shown}`"))?;
     let path = sealed.output.finish()?;
     show.end(&sealed.summary);

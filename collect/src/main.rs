@@ -12,6 +12,7 @@ mod cli;
 mod clock;
 mod command;
 mod cost;
+mod encrypt;
 mod journal;
 mod namespaces;
 mod output;

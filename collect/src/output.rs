@@ -1,9 +1,11 @@
 //! Where the bundle goes: a file that is complete or called `*.partial`, or standard output.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -27,7 +29,7 @@ const LOOK: Timespec = Timespec {
 /// The sink of a bundle.
 pub(crate) enum Output {
     /// Standard output, and when a reader that takes nothing is given up.
-    Stdout(Instant),
+    Stdout(Instant, Rc<Gauge>),
     /// A file under its temporary name.
     File {
         /// The open file.
@@ -41,10 +43,34 @@ pub(crate) enum Output {
     },
 }
 
+/// How far the output is, for those who do not hold it.
+#[derive(Debug, Default)]
+pub(crate) struct Gauge {
+    written_bytes: Cell<u64>,
+    limit_bytes: Cell<Option<u64>>,
+}
+
+impl Gauge {
+    /// Bytes given to the disk or the pipe.
+    pub(crate) fn written_bytes(&self) -> u64 {
+        self.written_bytes.get()
+    }
+
+    /// How large the bundle can become at most, once the disk is full.
+    pub(crate) fn limit_bytes(&self) -> Option<u64> {
+        self.limit_bytes.get()
+    }
+
+    fn add(&self, bytes: usize) {
+        self.written_bytes
+            .set(self.written_bytes.get() + bytes as u64);
+    }
+}
+
 /// Room on the disk for a file.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
-    written_bytes: u64,
+    gauge: Rc<Gauge>,
     allocated_bytes: u64,
     /// Nothing more can be taken.
     is_full: bool,
@@ -55,7 +81,7 @@ pub(crate) struct Room {
 impl Room {
     /// Sees to it that there is room for `length` bytes more, and some ahead of them.
     fn extend(&mut self, file: &File, length: u64) {
-        let wanted = self.written_bytes + length + AHEAD_BYTES / 2;
+        let wanted = self.gauge.written_bytes() + length + AHEAD_BYTES / 2;
         if self.is_full || self.is_unknown || wanted <= self.allocated_bytes {
             return;
         }
@@ -70,6 +96,7 @@ impl Room {
                 Err(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) if step > LEAST_BYTES => step /= 2,
                 Err(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => {
                     self.is_full = true;
+                    self.gauge.limit_bytes.set(Some(self.allocated_bytes));
                     return;
                 }
                 Err(Errno::INTR) => {}
@@ -83,17 +110,18 @@ impl Room {
 }
 
 impl Output {
-    /// Creates the output: `-` is standard output, a folder gets `<name>.tar.zst` in it, anything
+    /// Creates the output: `-` is standard output, a folder gets `<name>.<suffix>` in it, anything
     /// else is the file's name. Nothing that exists is overwritten or followed.
     pub(crate) fn create(
         wanted: Option<&Path>,
         name: &str,
+        suffix: &str,
         deadline: Instant,
     ) -> anyhow::Result<Self> {
         if wanted == Some(Path::new("-")) {
-            return Ok(Self::Stdout(deadline));
+            return Ok(Self::Stdout(deadline, Rc::default()));
         }
-        let file_name = format!("{name}.tar.zst");
+        let file_name = format!("{name}.{suffix}");
         let path = match wanted {
             None => PathBuf::from(file_name),
             Some(folder) if folder.is_dir() => folder.join(file_name),
@@ -136,11 +164,14 @@ impl Output {
         })
     }
 
-    /// How large the bundle can become at most, once the disk is full.
-    pub(crate) fn limit(&self) -> Option<u64> {
+    /// How far it is.
+    pub(crate) fn gauge(&self) -> Rc<Gauge> {
         match self {
-            Self::File { room, .. } => room.is_full.then_some(room.allocated_bytes),
-            Self::Stdout(_) => None,
+            Self::Stdout(_, gauge)
+            | Self::File {
+                room: Room { gauge, .. },
+                ..
+            } => Rc::clone(gauge),
         }
     }
 
@@ -152,7 +183,7 @@ impl Output {
     /// output.
     pub(crate) fn finish(self) -> anyhow::Result<Option<PathBuf>> {
         match self {
-            Self::Stdout(_) => Ok(None),
+            Self::Stdout(..) => Ok(None),
             Self::File {
                 file,
                 partial,
@@ -160,7 +191,7 @@ impl Output {
                 room,
             } => {
                 // Gives back what was taken in advance.
-                let _ = file.set_len(room.written_bytes);
+                let _ = file.set_len(room.gauge.written_bytes());
                 file.sync_all()
                     .with_context(|| format!("cannot make `{}` durable", partial.display()))?;
                 std::fs::rename(&partial, &path).with_context(|| {
@@ -183,7 +214,7 @@ impl Output {
     /// The name it has now, for messages.
     pub(crate) fn shown(&self) -> String {
         match self {
-            Self::Stdout(_) => "standard output".to_owned(),
+            Self::Stdout(..) => "standard output".to_owned(),
             Self::File { partial, .. } => partial.display().to_string(),
         }
     }
@@ -197,11 +228,15 @@ fn remove(partial: &Path) {
 impl Write for Output {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Stdout(deadline) => write_in_time(buffer, *deadline),
+            Self::Stdout(deadline, gauge) => {
+                let written = write_in_time(buffer, *deadline)?;
+                gauge.add(written);
+                Ok(written)
+            }
             Self::File { file, room, .. } => {
                 room.extend(file, buffer.len() as u64);
                 let written = file.write(buffer)?;
-                room.written_bytes += written as u64;
+                room.gauge.add(written);
                 Ok(written)
             }
         }
@@ -209,7 +244,7 @@ impl Write for Output {
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Stdout(_) => Ok(()),
+            Self::Stdout(..) => Ok(()),
             Self::File { file, .. } => file.flush(),
         }
     }

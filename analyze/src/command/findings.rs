@@ -8,7 +8,7 @@ use crate::{evaluate, exit, finding};
 
 /// Prints what was found.
 pub(super) fn run(args: &FindingsArgs) -> anyhow::Result<ExitCode> {
-    let loaded = super::load(&args.bundle)?;
+    let loaded = super::load(&args.input)?;
     let evaluated = evaluate::evaluate(&loaded, &finding::library(&args.library.folders));
     let text = match args.format {
         FindingsFormat::Text => output::text(&evaluated, &loaded),

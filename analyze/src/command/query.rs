@@ -9,7 +9,7 @@ use crate::table::Cell;
 /// Answers one SELECT.
 pub(super) fn run(args: &QueryArgs) -> anyhow::Result<ExitCode> {
     query::check(&args.sql)?;
-    let loaded = super::load(&args.bundle)?;
+    let loaded = super::load(&args.input)?;
     let grid = query::select(&loaded.tables, &[], &args.sql)?;
     for name in query::tables_named(&args.sql) {
         let missing = loaded

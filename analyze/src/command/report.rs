@@ -8,14 +8,14 @@ use crate::{evaluate, finding, report};
 
 /// Writes the page, or its model.
 pub(super) fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
-    let loaded = super::load(&args.bundle)?;
+    let loaded = super::load(&args.input)?;
     let findings = finding::library(&args.library.folders);
     let evaluated = evaluate::evaluate(&loaded, &findings);
     let model = report::model(&loaded, &evaluated)?;
     let output = args
         .output
         .clone()
-        .unwrap_or_else(|| default_output(&args.bundle));
+        .unwrap_or_else(|| default_output(&args.input.bundle));
     let is_json = output
         .extension()
         .is_some_and(|e| e.eq_ignore_ascii_case("json"));

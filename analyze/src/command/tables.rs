@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use crate::cli::{TablesArgs, TablesFormat};
+use crate::cli::{BundleArgs, TablesArgs, TablesFormat};
 use crate::schema::{self, TableSchema};
 
 /// A table with what a bundle has of it.
@@ -22,8 +22,10 @@ struct Shown {
 /// Prints the schema, and with a bundle the rows of each table.
 pub(super) fn run(args: &TablesArgs) -> anyhow::Result<ExitCode> {
     let mut rows = BTreeMap::new();
-    if let Some(bundle) = &args.bundle {
-        for (name, table) in super::load(bundle)?.tables {
+    if let Some(bundle) = args.bundle.clone() {
+        let identities = args.identities.clone();
+        let input = BundleArgs { bundle, identities };
+        for (name, table) in super::load(&input)?.tables {
             rows.insert(name, (table.frame.height(), table.missing));
         }
     }

@@ -9,7 +9,7 @@ use crate::exit;
 
 /// Compares every entry with its digest and names what is wrong.
 pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
-    let (report, contents) = verify_reader(super::open(&args.bundle)?);
+    let (report, contents) = verify_reader(super::open(&args.input)?);
     let mut text = String::new();
     for damage in &report.damage {
         text += &format!("{damage}\n");

@@ -230,3 +230,39 @@ fn check_findings_runs_their_tests() {
     let built_in = desk.analyze(&["check-findings"]).quiet();
     assert!(built_in.ends_with(" 0 problems\n"), "{built_in}");
 }
+
+#[test]
+fn an_encrypted_bundle_takes_its_key() {
+    use age::secrecy::ExposeSecret;
+    use std::io::Write;
+    let desk = Desk::new();
+    let identity = age::x25519::Identity::generate();
+    let recipient = identity.to_public();
+    let recipients = std::iter::once(&recipient as &dyn age::Recipient);
+    let encryptor = age::Encryptor::with_recipients(recipients).unwrap();
+    let mut stream = encryptor.wrap_output(Vec::new()).unwrap();
+    let plain = std::fs::read(desk.path("node1.tar.zst")).unwrap();
+    stream.write_all(&plain).unwrap();
+    let encrypted = stream.finish().unwrap();
+    desk.write("x.tar.zst.age", &encrypted);
+    desk.write("key.txt", identity.to_string().expose_secret());
+    let done = desk.analyze(&["verify", "x.tar.zst.age", "--identity", "key.txt"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let done = desk.analyze_stream(&["verify", "-", "--identity", "key.txt"], &encrypted);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+
+    let done = desk.analyze(&["verify", "x.tar.zst.age"]);
+    assert_eq!(done.code, 1);
+    assert!(done.stderr.contains("--identity"), "{}", done.stderr);
+    let other = age::x25519::Identity::generate().to_string();
+    desk.write("other.txt", other.expose_secret());
+    let done = desk.analyze(&["findings", "x.tar.zst.age", "--identity", "other.txt"]);
+    assert_eq!(done.code, 1);
+    assert!(done.stderr.contains("cannot decrypt"), "{}", done.stderr);
+
+    // A file that lost its end, or one that was altered, gives what is before.
+    desk.write("cut.age", &encrypted[..encrypted.len() - 20]);
+    let done = desk.analyze(&["verify", "cut.age", "--identity", "key.txt"]);
+    assert_ne!(done.code, 0);
+    assert!(!done.stderr.contains("panicked"), "{}", done.stderr);
+}

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use freezeframe_bundle::{Outcome, Writer};
@@ -12,7 +13,8 @@ use freezeframe_bundle::{Outcome, Writer};
 use super::hang::Hangs;
 use super::{Limits, Run};
 use crate::cost::Tally;
-use crate::output::Output;
+use crate::encrypt::Sink;
+use crate::output::Gauge;
 use crate::redact::Redactor;
 use crate::source::{Hazard, Privacy, Source};
 use crate::stop::Stop;
@@ -22,7 +24,7 @@ use crate::worker::{Ask, Pool};
 /// node with 20,000 processes is below it.
 pub(crate) const FILE_BYTES: usize = 4 << 20;
 /// Kept for the summary and the last index when the bundle reaches its size limit.
-const RESERVE_BYTES: u64 = 64 << 10;
+const RESERVE_BYTES: u64 = 80 << 10;
 /// What a reading at 1 Hz may take: the next one is due then.
 const TICK_PATIENCE: Duration = Duration::from_secs(1);
 /// How often waiting looks for a signal.
@@ -34,7 +36,8 @@ pub(crate) struct Cx<'a> {
     pub(super) stop: &'a Stop,
     pub(super) limits: Limits,
     pub(super) began: Instant,
-    pub(super) writer: Writer<Output>,
+    pub(super) writer: Writer<Sink>,
+    pub(super) gauge: Rc<Gauge>,
     pub(super) redactor: Redactor,
     pub(super) failure: Option<io::Error>,
     /// Bytes of the last read.
@@ -95,7 +98,8 @@ impl<'a> Cx<'a> {
         pool: Pool,
         limits: Limits,
         stop: &'a Stop,
-        writer: Writer<Output>,
+        writer: Writer<Sink>,
+        gauge: Rc<Gauge>,
         redactor: Redactor,
         began: Instant,
     ) -> Self {
@@ -105,6 +109,7 @@ impl<'a> Cx<'a> {
             limits,
             began,
             writer,
+            gauge,
             redactor,
             failure: None,
             buffer: Vec::new(),
@@ -154,8 +159,7 @@ impl<'a> Cx<'a> {
 
     /// How large the bundle may become, and what limits it.
     fn limit(&self) -> (u64, &'static str) {
-        let output = self.writer.sink().and_then(Output::limit);
-        match output {
+        match self.gauge.limit_bytes() {
             Some(bytes) if bytes < self.limits.max_bytes => (bytes, "a full disk"),
             _ => (self.limits.max_bytes, "max_bytes"),
         }
@@ -163,7 +167,7 @@ impl<'a> Cx<'a> {
 
     /// Bytes that still fit into the bundle, as if nothing could be compressed.
     pub(super) fn room(&self) -> u64 {
-        let used = self.writer.sink_bytes() + self.writer.pending_bytes() + RESERVE_BYTES;
+        let used = self.gauge.written_bytes() + self.writer.pending_bytes() + RESERVE_BYTES;
         self.limit().0.saturating_sub(used)
     }
 
@@ -234,6 +238,8 @@ impl<'a> Cx<'a> {
     pub(super) fn wait_until(&mut self, end: Instant) {
         while !self.is_over() && Instant::now() < end {
             self.tick();
+            let result = self.writer.end_due_batch();
+            self.check(result);
             let left = end.saturating_duration_since(Instant::now());
             let to_tick = if self.ticks.next <= self.ticks.last {
                 self.ticks.next_at.saturating_duration_since(Instant::now())

@@ -6,7 +6,7 @@ use freezeframe_bundle::{Cut, EntryRecord, Kept, Kind, Outcome, Writer, member};
 
 use super::Cx;
 use crate::cost::{Tally, Usage};
-use crate::output::Output;
+use crate::encrypt::Sink;
 use crate::redact::Shape;
 use crate::source::Privacy;
 
@@ -16,7 +16,7 @@ const LINE_BYTES: usize = 64 << 10;
 const OVERHEAD_BYTES: u64 = 2048;
 
 impl Cx<'_> {
-    pub(super) fn into_parts(self) -> (Writer<Output>, Tally, Usage, Option<io::Error>) {
+    pub(super) fn into_parts(self) -> (Writer<Sink>, Tally, Usage, Option<io::Error>) {
         (self.writer, self.tally, self.pool.end(), self.failure)
     }
 
@@ -117,7 +117,7 @@ impl Cx<'_> {
         }
     }
 
-    fn check(&mut self, result: io::Result<()>) {
+    pub(super) fn check(&mut self, result: io::Result<()>) {
         let Err(error) = result else { return };
         match error.kind() {
             _ if error.raw_os_error().is_some() => {

@@ -70,7 +70,10 @@ fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
     let between = pids.len().saturating_sub(2 * FROM_EACH_END);
     if between > 0 {
         pids.drain(FROM_EACH_END..FROM_EACH_END + between);
-        cx.leave_out("processes between the oldest and the newest", between as u64);
+        cx.leave_out(
+            "processes between the oldest and the newest",
+            between as u64,
+        );
     }
     let files = FILES.map(|file| (file, FILE));
     let links = LINKS.map(|link| (link, Ask::Link));
