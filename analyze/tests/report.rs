@@ -109,6 +109,27 @@ fn everything_from_the_node_is_escaped() {
 }
 
 #[test]
+fn a_hung_read_is_shown_with_its_stack_folded() {
+    let answer = serde_json::json!({
+        "path": HOSTILE, "source": "mount",
+        "worker": { "pid": 5, "after_us": 2_000_123, "state": "D", "wait_channel": "request_wait_answer",
+            "stack": "[<0>] request_wait_answer+0x12/0x50\n[<0>] </pre><script>alert(3)</script>+0x1/0x2\n",
+            "abandoned": true },
+    });
+    let mut entries = node();
+    entries.push((
+        "calls/hung/1.json".to_owned(),
+        answer.to_string().into_bytes(),
+    ));
+    let page = page(&entries);
+    assert!(page.contains("1 read of the collector never ended, 1 of them not even killable"));
+    assert!(page.contains("Reads that never ended"));
+    assert!(page.contains("<details><summary>request_wait_answer</summary><pre>"));
+    assert!(!page.contains("<script>alert") && page.contains("&lt;script&gt;alert(3)"));
+    assert!(page.contains("A read of the collector hung and could not be killed"));
+}
+
+#[test]
 fn the_page_stands_alone_and_its_links_resolve() {
     let page = page(&node());
     for fetch in [

@@ -287,7 +287,7 @@ pub const PATTERNS: &[Pattern] = &[
         Some(("traps: ", "[")),
     ),
     pattern(
-        "memcg_id_exhausted",
+        "fork_rejected",
         &["cgroup: fork rejected by pids controller in "],
         Some(("controller in ", "")),
     ),

@@ -12,6 +12,8 @@ use crate::units;
 const CELL_CHARS: usize = 160;
 /// Longest text kept at all.
 const TITLE_CHARS: usize = 2000;
+/// Longest stack that is shown; the kernel prints at most 64 frames.
+const STACK_LINES: usize = 64;
 
 /// How a value is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub enum Show {
     Duration,
     /// A fraction.
     Number,
+    /// Functions joined by `;`, innermost first: the innermost, the rest to be opened.
+    Stack,
 }
 
 /// A column of a query and how it is shown.
@@ -97,6 +101,9 @@ pub struct View {
     /// Value to sort by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sort: Option<f64>,
+    /// The lines to be opened below the text.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub folded: Vec<String>,
 }
 
 /// A table of the page out of a query.
@@ -251,6 +258,9 @@ pub fn view(cell: &Cell, show: Show) -> View {
         _ => None,
     };
     let raw = plain(cell);
+    if show == Show::Stack {
+        return stack(&raw);
+    }
     let Some(value) = number.filter(|_| show != Show::Text) else {
         let is_long = raw.chars().count() > CELL_CHARS;
         let text = if is_long {
@@ -261,12 +271,12 @@ pub fn view(cell: &Cell, show: Show) -> View {
         return View {
             text,
             raw: is_long.then(|| cut(&raw, TITLE_CHARS)),
-            bar_percent: None,
             sort: number,
+            ..View::default()
         };
     };
     let text = match show {
-        Show::Text | Show::Count => units::count(value),
+        Show::Text | Show::Stack | Show::Count => units::count(value),
         Show::Bytes => units::bytes(value),
         Show::BytesPerSecond => format!("{}/s", units::bytes(value)),
         Show::Percent | Show::Bar => units::percent(value),
@@ -278,6 +288,20 @@ pub fn view(cell: &Cell, show: Show) -> View {
         text,
         bar_percent: (show == Show::Bar).then(|| (value.clamp(0.0, 1.0) * 1000.0).round() / 10.0),
         sort: number,
+        folded: Vec::new(),
+    }
+}
+
+fn stack(functions: &str) -> View {
+    let folded: Vec<String> = functions
+        .split(';')
+        .take(STACK_LINES)
+        .map(|function| cut(function, CELL_CHARS))
+        .collect();
+    View {
+        text: folded.first().cloned().unwrap_or_default(),
+        folded: if folded.len() > 1 { folded } else { Vec::new() },
+        ..View::default()
     }
 }
 
@@ -324,6 +348,11 @@ mod tests {
             long.raw.map(|raw| raw.chars().count()),
             Some(TITLE_CHARS + 1)
         );
+        let stack = view(&Cell::Text("a;b;c".into()), Show::Stack);
+        assert_eq!((stack.text.as_str(), stack.folded.len()), ("a", 3));
+        let long = view(&Cell::Text("x;".repeat(100_000)), Show::Stack);
+        assert_eq!(long.folded.len(), STACK_LINES);
+        assert!(view(&Cell::Text("a".into()), Show::Stack).folded.is_empty());
         assert_eq!(show_by_name("throttled_us_delta"), Show::Duration);
     }
 }

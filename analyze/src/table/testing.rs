@@ -84,12 +84,13 @@ pub(crate) fn derive(table: &str, entries: &[(&str, &[u8])]) -> Rows {
         .expect("a derived table of this name");
     let mut store = Store::new();
     for need in table.needs {
-        let name = TABLES
+        let plain = TABLES
             .iter()
             .find(|t| t.name == *need)
-            .expect("a plain table")
-            .name;
-        store.insert(name, run(name, entries).0);
+            .expect("a plain table");
+        let reads = |entry: &str| plain.reads.iter().any(|r| matches(r, split(entry).1));
+        let its: Vec<_> = entries.iter().copied().filter(|(e, _)| reads(e)).collect();
+        store.insert(plain.name, run(plain.name, &its).0);
     }
     let mut rows = Rows::new(table.columns);
     (table.build)(&store, &node(), &mut rows);

@@ -48,6 +48,7 @@ pub static TABLE: Table = Table {
         ),
         int("tainted", "flags of a tainted kernel; 0: none"),
         text("clocksource", "in use"),
+        text("clocksources", "that could be used, joined by spaces"),
         text("machine_model", "vendor and product of the machine"),
     ],
     reads: &[
@@ -68,6 +69,7 @@ pub static TABLE: Table = Table {
         "/proc/sys/fs/file-nr",
         "/proc/1/mountinfo",
         "/sys/devices/system/clocksource/clocksource0/current_clocksource",
+        "/sys/devices/system/clocksource/clocksource0/available_clocksource",
         "/sys/class/dmi/id/sys_vendor",
         "/sys/class/dmi/id/product_name",
     ],
@@ -192,6 +194,10 @@ impl Decode for NodeInfo {
             .set(
                 "clocksource",
                 file("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+            )
+            .set(
+                "clocksources",
+                file("/sys/devices/system/clocksource/clocksource0/available_clocksource"),
             )
             .set(
                 "machine_model",

@@ -8,7 +8,7 @@ pub static TABLE: Table = Table {
     about: "kernel settings",
     columns: &[
         text("name", "`net.ipv4.ip_forward`"),
-        text("value", "as the kernel prints it"),
+        text("value", "as the kernel prints it, tabs as spaces"),
         float("number", "the value, if it is one number"),
     ],
     reads: &["/proc/sys/**"],
@@ -23,8 +23,10 @@ struct Sysctl {
 impl Decode for Sysctl {
     fn entry(&mut self, input: &Input<'_>, _: &Node, _: &mut Damages) {
         if input.reading == 0 {
-            self.settings
-                .push((input.entry.to_owned(), input.text().trim().to_owned()));
+            self.settings.push((
+                input.entry.to_owned(),
+                input.text().trim().replace('\t', " "),
+            ));
         }
     }
 
@@ -59,7 +61,7 @@ mod tests {
         let columns = ["name", "value", "number"];
         assert_eq!(
             csv(&rows, &columns),
-            "net.ipv4.ip_forward,1,1.0000\nnet.ipv4.tcp_mem,1\t2\t3,\n"
+            "net.ipv4.ip_forward,1,1.0000\nnet.ipv4.tcp_mem,1 2 3,\n"
         );
     }
 }

@@ -144,7 +144,7 @@ impl Decode for Threads {
 }
 
 /// The functions of `/proc/PID/task/TID/stack`, addresses and offsets taken off.
-fn stack(text: &str) -> String {
+pub(crate) fn stack(text: &str) -> String {
     let functions = text.lines().filter_map(|line| {
         let symbol = line.split_once("] ").map_or(line, |(_, symbol)| symbol);
         let name = symbol.split(['+', ' ']).next()?;

@@ -11,6 +11,7 @@ pub(super) fn section(tables: &Tables) -> Section {
         title: "Capture",
         blocks: vec![
             SOURCES.block(tables),
+            HUNG.block(tables),
             READS.block(tables),
             COST.block(tables),
         ],
@@ -42,6 +43,22 @@ const READS: Spec = Spec {
         shown("outcome", "outcome", Show::Text),
         shown("took_us", "took", Show::Duration),
         shown("reason", "reason", Show::Text),
+    ],
+    limit: 100,
+    anchor: None,
+};
+
+const HUNG: Spec = Spec {
+    title: "Reads that never ended",
+    needs: &["hung_read"],
+    sql: "SELECT path, after_us, state, wait_channel, stack, CASE WHEN abandoned THEN 'no' WHEN abandoned = false THEN 'yes' END AS killable FROM hung_read ORDER BY abandoned DESC NULLS LAST, path",
+    columns: &[
+        shown("path", "path", Show::Text),
+        shown("after_us", "given up after", Show::Duration),
+        shown("state", "state", Show::Text),
+        shown("wait_channel", "waits in", Show::Text),
+        shown("killable", "killable", Show::Text),
+        shown("stack", "kernel stack", Show::Stack),
     ],
     limit: 100,
     anchor: None,

@@ -84,6 +84,7 @@ pub fn quality(loaded: &Loaded) -> Quality {
             }
         }
     }
+    problems.extend(hung_reads(loaded));
     let damage = &loaded.contents.damage;
     problems.extend(
         damage
@@ -110,4 +111,26 @@ pub fn quality(loaded: &Loaded) -> Quality {
         sentence: output::quality(loaded),
         problems: problems.iter().map(|problem| visible(problem)).collect(),
     }
+}
+
+/// What is said of reads that never ended; the chapter of the capture lists them.
+fn hung_reads(loaded: &Loaded) -> Option<String> {
+    const SQL: &str =
+        "SELECT count(*), sum(CASE WHEN abandoned THEN 1 ELSE 0 END), min(path) FROM hung_read";
+    let grid = query::select(&loaded.tables, &[], SQL).ok()?;
+    let number = |place: usize| match grid.rows.first()?.get(place)? {
+        Cell::Int(number) => Some(*number),
+        _ => None,
+    };
+    let hung = number(0).filter(|hung| *hung > 0)?;
+    let reads = if hung == 1 { "read" } else { "reads" };
+    // A path of the node may be long.
+    let example = match grid.rows.first()?.get(2) {
+        Some(Cell::Text(path)) => format!(": {}", path.chars().take(200).collect::<String>()),
+        _ => String::new(),
+    };
+    let stuck = number(1).unwrap_or_default();
+    Some(format!(
+        "{hung} {reads} of the collector never ended, {stuck} of them not even killable{example}"
+    ))
 }
