@@ -69,6 +69,7 @@ fn write(path: &Path) -> Result<(), Box<dyn Error>> {
         user_id: 0,
         capabilities: String::new(),
         redaction: String::new(),
+        lacks: Vec::new(),
         plan: Vec::new(),
     };
     let mut writer = Writer::new(File::create(path)?, "node1-20240101T000000Z", &capture)?;

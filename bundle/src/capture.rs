@@ -61,6 +61,9 @@ pub struct Capture {
     /// could not.
     #[serde(default)]
     pub redaction: String,
+    /// Rights that the collector lacked, and what is not seen without each.
+    #[serde(default)]
+    pub lacks: Vec<String>,
     /// The sources, most perishable first.
     pub plan: Vec<PlannedSource>,
 }

@@ -36,6 +36,18 @@ pub(crate) struct Limits {
     pub(crate) deadline: Duration,
     /// Size of the whole bundle.
     pub(crate) max_bytes: u64,
+    /// Memory of each process of the collector.
+    pub(crate) max_memory_bytes: u64,
+}
+
+/// Where the entries go, and what happens to them before.
+pub(crate) struct Bundle {
+    /// Writes them.
+    pub(crate) writer: Writer<Sink>,
+    /// How far the output is.
+    pub(crate) gauge: Rc<Gauge>,
+    /// Takes their secrets out.
+    pub(crate) redactor: Redactor,
 }
 
 /// Tells a person how far it is.
@@ -137,15 +149,13 @@ pub(crate) fn run(
     plan: &[&'static Source],
     limits: Limits,
     stop: &Stop,
-    writer: Writer<Sink>,
-    gauge: Rc<Gauge>,
-    redactor: Redactor,
+    bundle: Bundle,
     progress: Progress<'_>,
 ) -> anyhow::Result<Sealed> {
     let began = Instant::now();
     let mut runs: Vec<Run> = plan.iter().map(|source| Run::new(source)).collect();
     let mut engine = Engine {
-        cx: Cx::new(pool, limits, stop, writer, gauge, redactor, began),
+        cx: Cx::new(pool, limits, stop, bundle, began),
         phases: Vec::new(),
     };
     let ended_by = engine.run(&mut runs, limits, began, progress);

@@ -74,6 +74,12 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = parse_size)]
     pub(crate) max_bytes: u64,
 
+    /// Memory that each process of the collector may take, e.g. 64MiB
+    ///
+    /// It needs some 10 MiB. What exceeds the limit dies: a worker, and with it one entry.
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = parse_memory)]
+    pub(crate) max_memory: u64,
+
     /// What is taken out of texts before they are stored
     ///
     /// default: secrets (values of variables, tokens, passwords, keys); strict: also addresses, host
@@ -118,6 +124,16 @@ pub(crate) struct PlanArgs {
     /// Folder that stands for the node's /
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub(crate) root: PathBuf,
+}
+
+/// A size that leaves room to work.
+fn parse_memory(text: &str) -> Result<u64, String> {
+    const LEAST: u64 = 16 << 20;
+    let bytes = parse_size(text)?;
+    if bytes < LEAST {
+        return Err(format!("at least {}MiB are needed", LEAST >> 20));
+    }
+    Ok(bytes)
 }
 
 /// A recipient as `age-keygen` prints it.

@@ -16,7 +16,7 @@ use crate::root::Root;
 use crate::source::Source;
 use crate::stop::Stop;
 use crate::worker::Pool;
-use crate::{clock, cost};
+use crate::{clock, cost, standing};
 
 /// Some source failed, timed out or was cut short.
 const DEGRADED: u8 = 3;
@@ -42,6 +42,7 @@ pub(crate) fn run(args: &RunArgs, stop: &Stop, is_terminal: bool) -> anyhow::Res
         capture.node,
         clock::stamp(capture.started.realtime_us)
     );
+    let lacks = capture.lacks.clone();
     let deadline = Instant::now() + Duration::from_secs(args.deadline);
     let suffix = if args.encrypt_to.is_empty() {
         "tar.zst"
@@ -53,27 +54,24 @@ pub(crate) fn run(args: &RunArgs, stop: &Stop, is_terminal: bool) -> anyhow::Res
     let sink = Sink::new(output, &args.encrypt_to)?;
     let writer = Writer::new(sink, &top, &capture)
         .with_context(|| format!("cannot write `{shown}`: is the disk full? try -o - | ssh"))?;
+    let bundle = capture::Bundle {
+        writer,
+        gauge,
+        redactor,
+    };
     let limits = Limits {
         window: Duration::from_secs(args.window),
         deadline: Duration::from_secs(args.deadline),
         max_bytes: args.max_bytes,
+        max_memory_bytes: args.max_memory,
     };
     let mut show = Show::new(args, is_terminal, plan.len());
-    let sealed = capture::run(
-        pool,
-        &plan,
-        limits,
-        stop,
-        writer,
-        gauge,
-        redactor,
-        &mut |record| {
-            show.source(record);
-        },
-    )
+    let sealed = capture::run(pool, &plan, limits, stop, bundle, &mut |record| {
+        show.source(record);
+    })
     .with_context(|| format!("what was captured until then is in `{shown}`"))?;
     let path = sealed.output.finish()?;
-    show.end(&sealed.summary);
+    show.end(&sealed.summary, &lacks);
     if args.json {
         let json = serde_json::to_string_pretty(&sealed.summary)?;
         print(&format!("{json}\n"), path.is_none())?;
@@ -180,6 +178,7 @@ fn describe(args: &RunArgs, pool: &mut Pool, plan: &[&'static Source]) -> Captur
         user_id: rustix::process::geteuid().as_raw(),
         capabilities: cost::capabilities(),
         redaction: args.redact.name().to_owned(),
+        lacks: standing::lacks(&cost::capabilities()),
         plan: plan
             .iter()
             .map(|source| PlannedSource {
@@ -307,9 +306,12 @@ impl Show {
         );
     }
 
-    fn end(&self, summary: &Summary) {
+    fn end(&self, summary: &Summary, lacks: &[String]) {
         if !self.end {
             return;
+        }
+        for lack in lacks {
+            eprintln!("! without {lack}: run as root, in a pod with `privileged: true`");
         }
         for source in summary.sources.iter().filter(|s| s.outcome.is_degraded()) {
             let reason = source.outcome.reason().unwrap_or_default();

@@ -109,6 +109,11 @@ pub(crate) fn file_of(pid: Pid, name: &str) -> Option<String> {
     std::fs::read_to_string(format!("/proc/{pid}/{name}")).ok()
 }
 
+/// Tells the kernel how gladly to kill this process and those it forks.
+pub(crate) fn set_oom_score_adjustment(value: &str) {
+    let _ = std::fs::write("/proc/self/oom_score_adj", value);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,6 +22,7 @@ mod redact;
 mod root;
 mod source;
 mod sources;
+mod standing;
 mod stop;
 mod supervise;
 mod worker;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         let is_streaming = args.output.as_deref() == Some(Path::new("-"));
         // Asked here: the capture itself speaks into a pipe.
         let is_terminal = io::stderr().is_terminal();
+        standing::settle(args.max_memory);
         return supervise::supervise(deadline, is_streaming, |stop| {
             code(command::run(args, stop, is_terminal))
         });

@@ -32,6 +32,7 @@ pub(crate) fn node() -> Node {
             user_id: 0,
             capabilities: "000001ffffffffff".into(),
             redaction: "default".into(),
+            lacks: Vec::new(),
             plan: Vec::new(),
         }),
     }

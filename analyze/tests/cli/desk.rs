@@ -136,6 +136,7 @@ pub(crate) fn capture() -> Capture {
         user_id: 0,
         capabilities: "000001ffffffffff".into(),
         redaction: "default".into(),
+        lacks: Vec::new(),
         plan: Vec::new(),
     }
 }

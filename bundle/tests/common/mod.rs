@@ -35,6 +35,7 @@ pub(crate) fn capture() -> Capture {
         user_id: 0,
         capabilities: "000001ffffffffff".into(),
         redaction: "default".into(),
+        lacks: Vec::new(),
         plan: vec![PlannedSource {
             id: "host".into(),
             order: 10,

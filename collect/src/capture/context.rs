@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use freezeframe_bundle::{Outcome, Writer};
 
 use super::hang::Hangs;
-use super::{Limits, Run};
+use super::{Bundle, Limits, Run};
 use crate::cost::Tally;
 use crate::encrypt::Sink;
 use crate::output::Gauge;
@@ -98,9 +98,7 @@ impl<'a> Cx<'a> {
         pool: Pool,
         limits: Limits,
         stop: &'a Stop,
-        writer: Writer<Sink>,
-        gauge: Rc<Gauge>,
-        redactor: Redactor,
+        bundle: Bundle,
         began: Instant,
     ) -> Self {
         Self {
@@ -108,9 +106,9 @@ impl<'a> Cx<'a> {
             stop,
             limits,
             began,
-            writer,
-            gauge,
-            redactor,
+            writer: bundle.writer,
+            gauge: bundle.gauge,
+            redactor: bundle.redactor,
             failure: None,
             buffer: Vec::new(),
             tally: Tally::default(),

@@ -15,6 +15,9 @@ use crate::worker::{Ask, Body};
 /// Names that are looked at in a folder.
 const NAMES: usize = 1 << 20;
 
+/// How often an answer is in the memory of one process at most, buffers that double included.
+const COPIES: u64 = 8;
+
 /// Whether a missing file is worth a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Absence {
@@ -190,7 +193,7 @@ impl Cx<'_> {
             source: source.unwrap_or(usize::MAX),
             call,
             time_us: self.time_left().as_micros() as u64,
-            bytes: usize::try_from(self.current.bytes_left).unwrap_or(usize::MAX),
+            bytes: self.bytes_at_once(),
         };
         let items = [(argument.to_vec(), ask)];
         let mut done = false;
@@ -210,7 +213,9 @@ impl Cx<'_> {
 
     /// Stores bytes that the capture itself made under a name of their own.
     pub(crate) fn answer(&mut self, member: &str, bytes: &[u8], outcome: Outcome, took: Duration) {
-        if self.refuse(1) {
+        // What was gathered until the source's deadline is kept.
+        if self.is_over() {
+            self.leave_out("the capture ended", 1);
             return;
         }
         self.buffer.clear();
@@ -230,9 +235,16 @@ impl Cx<'_> {
         (name.as_bytes().to_vec(), self.within_budget(ask))
     }
 
+    /// What one read may bring: the rest of the source's bytes, and what fits into memory, where
+    /// an answer is held several times: read, sent, received, without its secrets, compressed.
+    fn bytes_at_once(&self) -> usize {
+        let fitting = self.limits.max_memory_bytes / COPIES;
+        usize::try_from(self.current.bytes_left.min(fitting)).unwrap_or(usize::MAX)
+    }
+
     /// A read is cut where the source's bytes end.
     fn within_budget(&self, ask: Ask) -> Ask {
-        let left = usize::try_from(self.current.bytes_left).unwrap_or(usize::MAX);
+        let left = self.bytes_at_once();
         match ask {
             Ask::Read(limit) => Ask::Read(limit.min(left)),
             Ask::Tail(limit) => Ask::Tail(limit.min(left)),
