@@ -1,5 +1,7 @@
 //! Explains a bundle offline.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use clap::Parser;

@@ -4,6 +4,8 @@
 //! what survives a crash is told in `docs/bundle-format.md`; this crate is the only code that
 //! writes or reads it. It never looks at the node and never parses what an entry contains.
 
+#![forbid(unsafe_code)]
+
 pub mod capture;
 mod civil;
 mod damage;

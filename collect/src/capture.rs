@@ -281,3 +281,100 @@ impl Engine<'_> {
             .push((name.to_owned(), began.elapsed().as_micros() as u64));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redact::Level;
+    use crate::root::Root;
+    use crate::source::{Estimate, Hazard, Privacy};
+
+    const NOTHING: Source = Source {
+        id: "nothing",
+        order: 1,
+        about: "",
+        reads: &[],
+        hazard: Hazard::Safe,
+        privacy: Privacy::Names,
+        deadline: Duration::from_secs(5),
+        max_bytes: 1 << 20,
+        estimate: Estimate::Fixed(1),
+        capture: |_| Ok(()),
+        again: None,
+        each_second: &[],
+        calls: &[],
+    };
+
+    static BROKEN: Source = Source {
+        id: "broken",
+        capture: |_| panic!("an index out of bounds"),
+        ..NOTHING
+    };
+
+    static WHOLE: Source = Source {
+        id: "whole",
+        capture: |cx| {
+            cx.try_files("/etc", &["hostname"]);
+            Ok(())
+        },
+        ..NOTHING
+    };
+
+    /// Runs sources on a folder; the records of the sources.
+    fn run_sources(plan: &[&'static Source]) -> Vec<SourceRecord> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("etc")).unwrap();
+        std::fs::write(folder.path().join("etc/hostname"), "node1\n").unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let path = folder.path().join("x.tar.zst");
+        let output = Output::create(Some(&path), "x", "tar.zst", deadline).unwrap();
+        let gauge = output.gauge();
+        let sink = Sink::new(output, &[]).unwrap();
+        let capture = serde_json::json!({
+            "format": freezeframe_bundle::FormatVersion::CURRENT, "collector": "0", "node": "n",
+            "started": freezeframe_bundle::Clocks::default(), "kernel_release": "",
+            "kernel_version": "", "machine": "", "page_size_bytes": 4096, "ticks_per_second": 100,
+            "command_line": [], "root": "/", "window_seconds": 0, "deadline_seconds": 20,
+            "user_id": 0, "capabilities": "", "plan": [],
+        });
+        let capture = serde_json::from_value(capture).unwrap();
+        let bundle = Bundle {
+            writer: Writer::new(sink, "x", &capture).unwrap(),
+            gauge,
+            redactor: Redactor::with_random_salt(Level::Default).unwrap(),
+        };
+        let limits = Limits {
+            window: Duration::ZERO,
+            deadline: Duration::from_secs(20),
+            max_bytes: 1 << 30,
+            max_memory_bytes: 1 << 30,
+        };
+        let pool = Pool::start(Root::open(folder.path()).unwrap());
+        let stop = Stop::default();
+        let sealed = run(pool, plan, limits, &stop, bundle, &mut |_| {}).unwrap();
+        sealed.output.finish().unwrap();
+        sealed.summary.sources
+    }
+
+    #[test]
+    fn a_bug_costs_its_source_alone() {
+        let records = run_sources(&[&BROKEN, &WHOLE]);
+        let Outcome::Failed(why) = &records[0].outcome else {
+            panic!("{records:?}");
+        };
+        assert!(why.contains("an index out of bounds"), "{why}");
+        assert_eq!(records[1].outcome, Outcome::Complete);
+    }
+
+    #[test]
+    fn a_worker_that_dies_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("file"), "bytes").unwrap();
+        let mut pool = Pool::start(Root::open(folder.path()).unwrap());
+        assert_eq!(pool.read(b"/file", 10).as_deref(), Some(&b"bytes"[..]));
+        pool.interrupt();
+        assert_eq!(pool.read(b"/file", 10).as_deref(), Some(&b"bytes"[..]));
+        assert!(pool.is_protected());
+        pool.end();
+    }
+}

@@ -34,6 +34,9 @@ use std::time::Duration;
 
 use clap::Parser;
 
+/// Counting the processes and cgroups of the largest nodes takes a second.
+const PLAN_DEADLINE: Duration = Duration::from_secs(10);
+
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let run = match &cli.verb {
@@ -51,10 +54,13 @@ fn main() -> ExitCode {
             code(command::run(args, stop, is_terminal))
         });
     }
-    ExitCode::from(match cli.verb {
-        Some(cli::Verb::Plan(args)) => code(command::plan(&args)),
-        _ => code(command::sources()),
-    })
+    match cli.verb {
+        // Listing folders may hang too.
+        Some(cli::Verb::Plan(args)) => {
+            supervise::supervise(PLAN_DEADLINE, false, |_| code(command::plan(&args)))
+        }
+        _ => ExitCode::from(code(command::sources())),
+    }
 }
 
 /// The exit code of a verb; tells a person why it failed.
