@@ -2,7 +2,6 @@
 //! become a report. Data flows one way; nothing here ever looks at the machine it runs on.
 
 #![forbid(unsafe_code)]
-
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod cli;

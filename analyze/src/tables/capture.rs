@@ -38,6 +38,14 @@ pub static TABLE: Table = Table {
         text("root", "where the node's files were found"),
         int("user_id", "effective user of the collector"),
         text("capabilities", "effective capabilities, hexadecimal"),
+        text(
+            "lacks",
+            "rights that it lacked and what is not seen without each; a line each",
+        ),
+        text(
+            "redaction",
+            "what was taken out of texts: default, strict, none",
+        ),
         text("command_line", "of the collector"),
         bool(
             "finished",
@@ -97,6 +105,14 @@ impl Decode for Capture {
             .set("root", head.root)
             .set("user_id", head.user_id)
             .set("capabilities", head.capabilities)
+            .set(
+                "lacks",
+                (!head.lacks.is_empty()).then(|| head.lacks.join("\n")),
+            )
+            .set(
+                "redaction",
+                (!head.redaction.is_empty()).then_some(head.redaction),
+            )
             .set("command_line", head.command_line.join(" "));
         if let Some(summary) = self.summary {
             let cost = summary.cost;

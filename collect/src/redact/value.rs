@@ -125,6 +125,25 @@ fn ends_field(rest: &[u8]) -> bool {
     rest.first().is_none_or(|b| !b.is_ascii_alphanumeric())
 }
 
+/// Databases of nsswitch.conf(5), whose `passwd:` is no password.
+fn is_databases(value: &[u8]) -> bool {
+    const NAMES: [&[u8]; 9] = [
+        b"files",
+        b"compat",
+        b"sss",
+        b"systemd",
+        b"ldap",
+        b"nis",
+        b"winbind",
+        b"db",
+        b"altfiles",
+    ];
+    let mut words = value
+        .split(u8::is_ascii_whitespace)
+        .filter(|w| !w.is_empty());
+    words.all(|word| NAMES.contains(&word))
+}
+
 /// What is written where a secret could stand but is none: nothing, a reference, a place.
 pub(super) fn is_harmless(value: &[u8]) -> bool {
     const WORDS: &[&str] = &[
@@ -201,6 +220,7 @@ pub(super) fn is_harmless(value: &[u8]) -> bool {
             .iter()
             .any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
         || value.iter().all(|b| b"*.x-_#%?".contains(b))
+        || is_databases(value)
         || is_reference(value)
         || is_path(value)
 }

@@ -13,6 +13,7 @@ pub(super) fn section(tables: &Tables) -> Section {
             SOURCES.block(tables),
             HUNG.block(tables),
             READS.block(tables),
+            REDACTIONS.block(tables),
             COST.block(tables),
         ],
     }
@@ -64,6 +65,20 @@ const HUNG: Spec = Spec {
     anchor: None,
 };
 
+const REDACTIONS: Spec = Spec {
+    title: "Secrets taken out",
+    needs: &["redaction"],
+    sql: "SELECT kind, SUM(count) AS secrets, COUNT(DISTINCT path) AS entries, MIN(path) AS example FROM redaction GROUP BY kind ORDER BY secrets DESC, kind",
+    columns: &[
+        shown("kind", "kind", Show::Text),
+        shown("secrets", "secrets", Show::Count),
+        shown("entries", "entries", Show::Count),
+        shown("example", "for example in", Show::Text),
+    ],
+    limit: 100,
+    anchor: None,
+};
+
 const COST: Spec = Spec {
     title: "What the capture cost the node",
     needs: &["capture"],
@@ -76,6 +91,8 @@ const COST: Spec = Spec {
         shown("reads_count", "reads", Show::Count),
         shown("read_bytes", "read", Show::Bytes),
         shown("bundle_bytes", "bundle", Show::Bytes),
+        shown("lacks", "rights it lacked", Show::Text),
+        shown("redaction", "secrets taken out", Show::Text),
         shown("command_line", "command line", Show::Text),
     ],
     limit: 1,

@@ -116,6 +116,12 @@ fn nothing_is_taken_out_where_nothing_is_asked_for() {
 }
 
 #[test]
+fn the_databases_of_a_resolver_are_no_passwords() {
+    let text = "passwd:         files systemd\ngroup: compat\nshadow: sss files\n";
+    assert_eq!(of(text), text);
+}
+
+#[test]
 fn strict_takes_out_addresses_hosts_and_arguments() {
     let mut strict = Redactor::new(Level::Strict, [7; 32]).unwrap();
     strict.hide_host(b"worker-7\n");
