@@ -74,10 +74,10 @@ impl Decode for KernelMessages {
         let mut previous: Option<i64> = None;
         for message in self.messages {
             let missing = previous
-                .map(|before| message.sequence - before - 1)
+                .and_then(|before| message.sequence.checked_sub(before)?.checked_sub(1))
                 .filter(|n| *n > 0);
             previous = Some(message.sequence);
-            let age_us = now_us.map(|now| now - message.ts_us);
+            let age_us = now_us.and_then(|now| now.checked_sub(message.ts_us));
             rows.add(&self.entry, Some(message.line))
                 .set("ts_us", message.ts_us)
                 .set("age_us", age_us)
@@ -85,7 +85,7 @@ impl Decode for KernelMessages {
                     "realtime_us",
                     clocks
                         .zip(age_us)
-                        .map(|(clocks, age)| clocks.realtime_us - age),
+                        .and_then(|(clocks, age)| clocks.realtime_us.checked_sub(age)),
                 )
                 .set("sequence", message.sequence)
                 .set("missing_before_count", missing)

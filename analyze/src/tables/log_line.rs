@@ -89,7 +89,9 @@ impl Decode for LogLines {
                 .set("ts_us", number("__MONOTONIC_TIMESTAMP"))
                 .set(
                     "age_us",
-                    now_us.zip(realtime_us).map(|(now, then)| now - then),
+                    now_us
+                        .zip(realtime_us)
+                        .and_then(|(now, then)| now.checked_sub(then)),
                 )
                 .set("boot_id", field("_BOOT_ID"))
                 .set("unit", field("_SYSTEMD_UNIT").or_else(|| field("UNIT")))
