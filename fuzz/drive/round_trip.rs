@@ -9,6 +9,14 @@ use freezeframe_bundle::{
     Reader, Summary, Writer, member, verify,
 };
 
+/// As wide a window as the writer uses: a broken header asks for more.
+fn limits() -> Limits {
+    Limits {
+        window_log: 21,
+        ..Limits::default()
+    }
+}
+
 /// One fault of a disk or a transport, at a place.
 enum Fault {
     None,
@@ -33,7 +41,7 @@ pub(crate) fn run(data: &[u8]) {
             .map(|(p, b)| (p.clone(), b.clone()))
             .collect()
     );
-    let reader = Reader::from_stream(&bundle[..], Path::new("fuzz"), Limits::default()).unwrap();
+    let reader = Reader::from_stream(&bundle[..], Path::new("fuzz"), limits()).unwrap();
     assert!(verify::verify_reader(reader).0.is_sound());
 
     let place = usize::from(u16::from_le_bytes([fault[1], fault[2]])) * bundle.len() >> 16;
@@ -49,7 +57,7 @@ pub(crate) fn run(data: &[u8]) {
             _ => Fault::Repeat(length),
         },
     );
-    if let Ok(reader) = Reader::from_stream(&broken[..], Path::new("fuzz"), Limits::default()) {
+    if let Ok(reader) = Reader::from_stream(&broken[..], Path::new("fuzz"), limits()) {
         for (path, bytes) in collect(reader).0 {
             assert_eq!(written.get(&path), Some(&bytes), "{path}");
         }
@@ -59,7 +67,7 @@ pub(crate) fn run(data: &[u8]) {
 type Entries = HashMap<String, Vec<u8>>;
 
 fn read(bundle: &[u8]) -> (Entries, Contents) {
-    collect(Reader::from_stream(bundle, Path::new("fuzz"), Limits::default()).unwrap())
+    collect(Reader::from_stream(bundle, Path::new("fuzz"), limits()).unwrap())
 }
 
 fn collect(reader: Reader) -> (Entries, Contents) {
