@@ -8,6 +8,7 @@
 use freezeframe_bundle::{Capture, EntryRecord};
 
 pub mod attribute;
+pub mod budget;
 pub mod counter;
 pub mod frame;
 pub mod identity;

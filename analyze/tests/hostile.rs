@@ -6,10 +6,15 @@
 #[path = "../../fuzz/drive/tables.rs"]
 mod drive;
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use common::bundle;
 use drive::{decode, entries, router};
+use freezeframe_analyze::table::budget::Limits;
+use freezeframe_analyze::table::load::load_with;
 use freezeframe_analyze::table::pattern::split;
 use freezeframe_analyze::tables::TABLES;
 use freezeframe_bundle::{Item, Reader};
@@ -48,6 +53,45 @@ fn what_once_failed_and_what_was_found_since() {
             println!("{}", path.display());
             drive::run(&bytes);
         }
+    }
+}
+
+#[test]
+fn what_tables_take_is_bounded_and_the_limit_is_named() {
+    let entries: Vec<(String, Vec<u8>)> = (0..100)
+        .map(|n| {
+            let name = format!("journal/{n}.export");
+            (name, format!("MESSAGE={n}\n\n").repeat(50).into_bytes())
+        })
+        .collect();
+    let bytes = bundle(&entries);
+    for (limits, reason) in [
+        (
+            Limits {
+                lines: 1000,
+                ..Limits::default()
+            },
+            "more than 1000 lines for tables: from this entry on nothing is in them",
+        ),
+        (
+            Limits {
+                bytes: 10_000,
+                ..Limits::default()
+            },
+            "more than 10000 bytes for tables: from this entry on nothing is in them",
+        ),
+    ] {
+        let reader = Reader::from_stream(&bytes[..], Path::new("test"), Default::default());
+        let loaded = load_with(reader.unwrap(), limits).unwrap();
+        let damage: Vec<&str> = loaded
+            .contents
+            .damage
+            .iter()
+            .map(|damage| damage.reason.as_str())
+            .collect();
+        assert_eq!(damage, [reason]);
+        let rows = loaded.tables["log_line"].frame.height();
+        assert!((100..1000).contains(&rows), "{rows}");
     }
 }
 

@@ -6,6 +6,7 @@ use freezeframe_bundle::{Contents, EntryRecord, Item, Reader};
 use polars::prelude::{DataFrame, PolarsResult};
 use serde::Serialize;
 
+use super::budget::{Budget, Limits};
 use super::pattern::{Router, split};
 use super::{Column, Damages, Decode, Derived, Input, Node, Rows, Table};
 use crate::derived::DERIVED;
@@ -56,7 +57,12 @@ pub struct Loaded {
 
 /// Reads a whole bundle into tables.
 pub fn load(reader: Reader) -> PolarsResult<Loaded> {
-    let mut loading = Loading::new();
+    load_with(reader, Limits::default())
+}
+
+/// Reads a bundle into tables with limits of one's own.
+pub fn load_with(reader: Reader, limits: Limits) -> PolarsResult<Loaded> {
+    let mut loading = Loading::new(limits);
     let contents = reader.read(&mut |item| loading.item(&item));
     loading.finish(contents)
 }
@@ -70,10 +76,11 @@ struct Loading {
     /// Per table, the most telling outcome among reads that gave nothing.
     misses: Vec<Option<EntryRecord>>,
     damages: Damages,
+    budget: Budget,
 }
 
 impl Loading {
-    fn new() -> Self {
+    fn new(limits: Limits) -> Self {
         let mut router = Router::default();
         let mut decoders = Vec::new();
         for (number, table) in TABLES.iter().copied().enumerate() {
@@ -89,6 +96,7 @@ impl Loading {
             misses: vec![None; decoders.len()],
             decoders,
             damages: Damages::default(),
+            budget: Budget::new(limits),
         }
     }
 
@@ -98,7 +106,11 @@ impl Loading {
                 if entry.path == "capture.json" {
                     self.node.capture = serde_json::from_slice(&entry.bytes).ok();
                 }
-                self.feed(&entry.path, &entry.bytes, entry.record.as_ref());
+                let tables = self.router.tables(split(&entry.path).1).len();
+                let (path, offset) = (&entry.path, entry.frame_offset);
+                if self.budget.entry(path, offset, &entry.bytes, tables) {
+                    self.feed(path, &entry.bytes, entry.record.as_ref());
+                }
             }
             Item::Record(record) => {
                 let (_, path) = split(&record.path);
@@ -114,7 +126,9 @@ impl Loading {
                     }
                 }
                 // The table of outcomes reads records, not bytes.
-                self.feed_record(record);
+                if self.budget.record(&record.path) {
+                    self.feed_record(record);
+                }
             }
         }
     }
@@ -158,7 +172,7 @@ impl Loading {
         }
     }
 
-    fn finish(mut self, contents: Contents) -> PolarsResult<Loaded> {
+    fn finish(mut self, mut contents: Contents) -> PolarsResult<Loaded> {
         if let Some(summary) = &contents.summary {
             // Bytes of our own making: they always serialise.
             let bytes = serde_json::to_vec(summary).unwrap_or_default();
@@ -206,6 +220,7 @@ impl Loading {
             };
             tables.insert(name, data);
         }
+        contents.damage.extend(self.budget.passed());
         Ok(Loaded {
             node: self.node,
             contents,
