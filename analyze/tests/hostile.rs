@@ -44,6 +44,11 @@ fn files(path: &str) -> Vec<(PathBuf, Vec<u8>)> {
     paths.into_iter().map(read).collect()
 }
 
+fn open(bundle: &[u8]) -> Reader {
+    let limits = freezeframe_bundle::Limits::default();
+    Reader::from_stream(bundle, Path::new("test"), limits).unwrap()
+}
+
 #[test]
 fn what_once_failed_and_what_was_found_since() {
     for kind in ["regressions", "corpus"] {
@@ -81,8 +86,7 @@ fn what_tables_take_is_bounded_and_the_limit_is_named() {
             "more than 10000 bytes for tables: from this entry on nothing is in them",
         ),
     ] {
-        let reader = Reader::from_stream(&bytes[..], Path::new("test"), Default::default());
-        let loaded = load_with(reader.unwrap(), limits).unwrap();
+        let loaded = load_with(open(&bytes), limits).unwrap();
         let damage: Vec<&str> = loaded
             .contents
             .damage
@@ -235,13 +239,12 @@ fn samples() -> BTreeMap<&'static str, Vec<Entries>> {
             samples.entry(table).or_default().push(entries);
         }
     }
-    for (_, bytes) in files("testdata/bundles") {
-        let Ok(reader) = Reader::from_stream(&bytes[..], Path::new("test"), Default::default())
-        else {
+    for (path, bytes) in files("testdata/bundles") {
+        if path.extension().is_none_or(|extension| extension != "zst") {
             continue;
-        };
+        }
         let mut counts = vec![0; TABLES.len()];
-        reader.read(&mut |item| {
+        open(&bytes).read(&mut |item| {
             let Item::Entry(entry) = item else { return };
             let bytes = &entry.bytes[..entry.bytes.len().min(CAPTURED_BYTES)];
             for number in router().tables(split(&entry.path).1) {

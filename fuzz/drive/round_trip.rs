@@ -18,6 +18,7 @@ fn limits() -> Limits {
 }
 
 /// One fault of a disk or a transport, at a place.
+#[derive(Clone, Copy)]
 enum Fault {
     None,
     Cut,
@@ -44,7 +45,7 @@ pub(crate) fn run(data: &[u8]) {
     let reader = Reader::from_stream(&bundle[..], Path::new("fuzz"), limits()).unwrap();
     assert!(verify::verify_reader(reader).0.is_sound());
 
-    let place = usize::from(u16::from_le_bytes([fault[1], fault[2]])) * bundle.len() >> 16;
+    let place = (usize::from(u16::from_le_bytes([fault[1], fault[2]])) * bundle.len()) >> 16;
     let length = usize::from(fault[3]) * (usize::from(fault[4]) + 1);
     let broken = break_it(
         bundle,
