@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::budget::{Budget, Limits};
 use super::pattern::{Router, split};
+use super::rows::TEXT_BYTES;
 use super::{Column, Damages, Decode, Derived, Input, Node, Rows, Table};
 use crate::derived::DERIVED;
 use crate::tables::TABLES;
@@ -179,6 +180,7 @@ impl Loading {
             self.feed("summary.json", &bytes, None);
         }
         let mut store = Store::new();
+        contents.damage.extend(self.budget.passed());
         let mut abouts = BTreeMap::new();
         let mut missing = BTreeMap::new();
         let captured = self.fed.into_iter().zip(self.misses);
@@ -211,6 +213,7 @@ impl Loading {
         }
         let mut tables = Tables::new();
         for (name, rows) in store {
+            contents.damage.extend(too_much_text(name, &rows));
             let data = TableData {
                 name,
                 about: abouts.get(name).copied().unwrap_or_default(),
@@ -220,7 +223,6 @@ impl Loading {
             };
             tables.insert(name, data);
         }
-        contents.damage.extend(self.budget.passed());
         Ok(Loaded {
             node: self.node,
             contents,
@@ -228,6 +230,18 @@ impl Loading {
             damage: self.damages,
         })
     }
+}
+
+fn too_much_text(table: &str, rows: &Rows) -> Option<freezeframe_bundle::Damage> {
+    let left_out = Some(rows.left_out()).filter(|count| *count > 0)?;
+    let reason = format!(
+        "table `{table}`: more than {TEXT_BYTES} bytes of text, {left_out} rows are left out"
+    );
+    Some(freezeframe_bundle::Damage {
+        member: None,
+        offset: 0,
+        reason,
+    })
 }
 
 fn why_missing(reads: &[&str], miss: Option<&EntryRecord>) -> String {

@@ -40,6 +40,9 @@ pub static TABLE: Table = Table {
     decoder: || Box::new(KernelMessages::default()),
 };
 
+/// The kernel's own buffer for a record (`CONSOLE_EXT_LOG_MAX`, kernel/printk).
+const RECORD_BYTES: usize = 8192;
+
 #[derive(Default)]
 struct KernelMessages {
     entry: String,
@@ -59,6 +62,10 @@ impl Decode for KernelMessages {
         input.entry.clone_into(&mut self.entry);
         for (line, text) in input.lines() {
             if text.starts_with(' ') || text.is_empty() {
+                continue;
+            }
+            if text.len() > RECORD_BYTES {
+                damages.add(input, Some(line), "a record that is too long for kmsg");
                 continue;
             }
             match parse(&text, line) {
@@ -133,5 +140,15 @@ mod tests {
             "10,,6,0,usb 1-1: new device,1\n14,3,3,0,bad; thing,3\n15,,4,1,from user space,5\n"
         );
         assert_eq!(damages.list.len(), 1);
+    }
+
+    #[test]
+    fn a_record_that_no_kernel_writes_is_damage() {
+        // It would be told of again by each victim of the OOM killer behind it.
+        let long = format!("6,1,0,-;Task in /{} killed", "a".repeat(8192));
+        let kmsg = format!("{long}\n6,2,0,-;next\n");
+        let (rows, damages) = run("kernel_message", &[("kernel/kmsg", kmsg.as_bytes())]);
+        assert_eq!(csv(&rows, &["message", "line"]), "next,2\n");
+        assert_eq!(damages.list[0].line, Some(1));
     }
 }
