@@ -8,6 +8,7 @@
 use freezeframe_bundle::{Capture, EntryRecord};
 
 pub mod attribute;
+pub mod budget;
 pub mod counter;
 pub mod frame;
 pub mod identity;
@@ -202,6 +203,9 @@ impl Damages {
     /// How many are kept; the rest is only counted.
     const KEPT: usize = 500;
 
+    /// Longest reason in characters: it may repeat a line, and a line may be the whole entry.
+    const REASON: usize = 300;
+
     /// Notes that something in `input` could not be parsed.
     pub fn add(&mut self, input: &Input<'_>, line: Option<i64>, reason: impl Into<String>) {
         if self.list.len() >= Self::KEPT {
@@ -211,7 +215,7 @@ impl Damages {
         self.list.push(Damage {
             entry: input.entry.to_owned(),
             line,
-            reason: reason.into(),
+            reason: reason.into().chars().take(Self::REASON).collect(),
         });
     }
 }

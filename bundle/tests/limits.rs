@@ -224,3 +224,29 @@ fn a_file_of_false_beginnings_ends() {
         began.elapsed()
     );
 }
+
+/// Each false beginning leads over blocks without content to the end of the file: a megabyte of
+/// this was read a thousand times over.
+#[test]
+fn false_beginnings_that_lead_far_end() {
+    const COUNT: u32 = 5000;
+    const LENGTH: u32 = 9;
+    let mut bytes = first_frame();
+    for n in 1..=COUNT {
+        // A window, then a compressed block that reaches up to the zeros.
+        let block = ((COUNT - n) * LENGTH) << 3 | 2 << 1;
+        bytes.extend([0x28, 0xB5, 0x2F, 0xFD, 0, 0x58]);
+        bytes.extend(&block.to_le_bytes()[..3]);
+    }
+    // Zeros are empty blocks of three bytes.
+    bytes.resize(bytes.len() + 400_000, 0);
+    let began = Instant::now();
+    let (_, contents) = read(&bytes);
+    let took = began.elapsed();
+    let texts = damage(&contents);
+    assert!(
+        texts[1].ends_with("read 16 times in search of frames: the rest is not read"),
+        "{texts:?}"
+    );
+    assert!(took < Duration::from_secs(30), "{took:?}");
+}

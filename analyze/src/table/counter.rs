@@ -113,6 +113,14 @@ impl Interval {
     }
 }
 
+/// The sum of values that are all known; nothing if one is missing, or if they are too large to be
+/// counters.
+pub fn sum(values: impl IntoIterator<Item = Option<u64>>) -> Option<u64> {
+    values
+        .into_iter()
+        .try_fold(0_u64, |sum, value| sum.checked_add(value?))
+}
+
 /// `part / whole`, or nothing where the whole is 0.
 pub fn ratio(part: Option<u64>, whole: Option<u64>) -> Option<f64> {
     let whole = whole.filter(|w| *w > 0)?;

@@ -6,7 +6,9 @@ use freezeframe_bundle::{Contents, EntryRecord, Item, Reader};
 use polars::prelude::{DataFrame, PolarsResult};
 use serde::Serialize;
 
+use super::budget::{Budget, Limits};
 use super::pattern::{Router, split};
+use super::rows::TEXT_BYTES;
 use super::{Column, Damages, Decode, Derived, Input, Node, Rows, Table};
 use crate::derived::DERIVED;
 use crate::tables::TABLES;
@@ -56,7 +58,12 @@ pub struct Loaded {
 
 /// Reads a whole bundle into tables.
 pub fn load(reader: Reader) -> PolarsResult<Loaded> {
-    let mut loading = Loading::new();
+    load_with(reader, Limits::default())
+}
+
+/// Reads a bundle into tables with limits of one's own.
+pub fn load_with(reader: Reader, limits: Limits) -> PolarsResult<Loaded> {
+    let mut loading = Loading::new(limits);
     let contents = reader.read(&mut |item| loading.item(&item));
     loading.finish(contents)
 }
@@ -70,10 +77,11 @@ struct Loading {
     /// Per table, the most telling outcome among reads that gave nothing.
     misses: Vec<Option<EntryRecord>>,
     damages: Damages,
+    budget: Budget,
 }
 
 impl Loading {
-    fn new() -> Self {
+    fn new(limits: Limits) -> Self {
         let mut router = Router::default();
         let mut decoders = Vec::new();
         for (number, table) in TABLES.iter().copied().enumerate() {
@@ -89,6 +97,7 @@ impl Loading {
             misses: vec![None; decoders.len()],
             decoders,
             damages: Damages::default(),
+            budget: Budget::new(limits),
         }
     }
 
@@ -98,7 +107,11 @@ impl Loading {
                 if entry.path == "capture.json" {
                     self.node.capture = serde_json::from_slice(&entry.bytes).ok();
                 }
-                self.feed(&entry.path, &entry.bytes, entry.record.as_ref());
+                let tables = self.router.tables(split(&entry.path).1).len();
+                let (path, offset) = (&entry.path, entry.frame_offset);
+                if self.budget.entry(path, offset, &entry.bytes, tables) {
+                    self.feed(path, &entry.bytes, entry.record.as_ref());
+                }
             }
             Item::Record(record) => {
                 let (_, path) = split(&record.path);
@@ -114,7 +127,9 @@ impl Loading {
                     }
                 }
                 // The table of outcomes reads records, not bytes.
-                self.feed_record(record);
+                if self.budget.record(&record.path) {
+                    self.feed_record(record);
+                }
             }
         }
     }
@@ -158,13 +173,14 @@ impl Loading {
         }
     }
 
-    fn finish(mut self, contents: Contents) -> PolarsResult<Loaded> {
+    fn finish(mut self, mut contents: Contents) -> PolarsResult<Loaded> {
         if let Some(summary) = &contents.summary {
             // Bytes of our own making: they always serialise.
             let bytes = serde_json::to_vec(summary).unwrap_or_default();
             self.feed("summary.json", &bytes, None);
         }
         let mut store = Store::new();
+        contents.damage.extend(self.budget.passed());
         let mut abouts = BTreeMap::new();
         let mut missing = BTreeMap::new();
         let captured = self.fed.into_iter().zip(self.misses);
@@ -197,6 +213,7 @@ impl Loading {
         }
         let mut tables = Tables::new();
         for (name, rows) in store {
+            contents.damage.extend(too_much_text(name, &rows));
             let data = TableData {
                 name,
                 about: abouts.get(name).copied().unwrap_or_default(),
@@ -213,6 +230,18 @@ impl Loading {
             damage: self.damages,
         })
     }
+}
+
+fn too_much_text(table: &str, rows: &Rows) -> Option<freezeframe_bundle::Damage> {
+    let left_out = Some(rows.left_out()).filter(|count| *count > 0)?;
+    let reason = format!(
+        "table `{table}`: more than {TEXT_BYTES} bytes of text, {left_out} rows are left out"
+    );
+    Some(freezeframe_bundle::Damage {
+        member: None,
+        offset: 0,
+        reason,
+    })
 }
 
 fn why_missing(reads: &[&str], miss: Option<&EntryRecord>) -> String {

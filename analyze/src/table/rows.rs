@@ -146,12 +146,18 @@ fn set_last<T>(values: &mut [Option<T>], value: T) {
     }
 }
 
+/// Most bytes of text in one table: a hostile line may be told of again by every line behind it.
+pub const TEXT_BYTES: usize = 512 << 20;
+
 /// The rows of one table.
 #[derive(Clone, Debug)]
 pub struct Rows {
     columns: Vec<Column>,
     values: Vec<Values>,
     count: usize,
+    /// Bytes of text that may be added.
+    text_left: usize,
+    left_out: u64,
 }
 
 impl Rows {
@@ -162,16 +168,23 @@ impl Rows {
             values: columns.iter().map(|c| Values::new(c.kind)).collect(),
             columns,
             count: 0,
+            text_left: TEXT_BYTES,
+            left_out: 0,
         }
     }
 
-    /// Adds a row read from `entry`; what is not set stays null.
+    /// Adds a row read from `entry`; what is not set stays null. Behind [`TEXT_BYTES`] rows are
+    /// left out and counted.
     pub fn add(&mut self, entry: &str, line: Option<i64>) -> Row<'_> {
+        if self.text_left == 0 {
+            self.left_out += 1;
+            return Row { rows: None };
+        }
         for values in &mut self.values {
             values.push_null();
         }
         self.count += 1;
-        let mut row = Row { rows: self };
+        let mut row = Row { rows: Some(self) };
         row.set("entry", entry).set("line", line);
         row
     }
@@ -179,6 +192,11 @@ impl Rows {
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.count
+    }
+
+    /// Rows that were left out.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// Whether there is no row.
@@ -228,6 +246,15 @@ impl Rows {
         self.columns.into_iter().zip(self.values)
     }
 
+    fn set_last(&mut self, column: &str, cell: Cell) -> bool {
+        if let Cell::Text(text) = &cell {
+            self.text_left = self.text_left.saturating_sub(text.len());
+        }
+        self.place(column)
+            .and_then(|place| self.values.get_mut(place))
+            .is_some_and(|values| values.set_last(cell))
+    }
+
     fn place(&self, column: &str) -> Option<usize> {
         self.columns.iter().position(|c| c.name == column)
     }
@@ -235,18 +262,35 @@ impl Rows {
 
 /// A row that is being filled in.
 pub struct Row<'a> {
-    rows: &'a mut Rows,
+    /// Nothing for a row that is left out.
+    rows: Option<&'a mut Rows>,
 }
 
 impl Row<'_> {
     /// Sets a column. A column that the table does not declare, or of another type, is a mistake
     /// in the table's own file: tests stop at it, a release leaves it null.
     pub fn set(&mut self, column: &str, value: impl Into<Cell>) -> &mut Self {
-        let place = self.rows.place(column);
-        let fits = place
-            .and_then(|place| self.rows.values.get_mut(place))
-            .is_some_and(|values| values.set_last(value.into()));
-        debug_assert!(fits, "column `{column}` is not declared or of another type");
+        if let Some(rows) = &mut self.rows {
+            let fits = rows.set_last(column, value.into());
+            debug_assert!(fits, "column `{column}` is not declared or of another type");
+        }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rows;
+    use crate::table::text;
+
+    #[test]
+    fn rows_behind_the_limit_of_text_are_counted() {
+        let mut rows = Rows::new(&[text("name", "")]);
+        rows.text_left = 25;
+        for n in 0..10 {
+            rows.add("e", Some(n)).set("name", "012345678");
+        }
+        assert_eq!((rows.len(), rows.left_out()), (3, 7));
+        assert_eq!(rows.text(2, "name"), Some("012345678"));
     }
 }

@@ -96,7 +96,10 @@ impl Decode for Capture {
             .set("machine", head.machine)
             .set("started_ts_us", since_boot)
             .set("started_realtime_us", clocks.realtime_us)
-            .set("realtime_offset_us", clocks.realtime_us - since_boot)
+            .set(
+                "realtime_offset_us",
+                clocks.realtime_us.checked_sub(since_boot),
+            )
             .set("monotonic_offset_us", since_boot - monotonic)
             .set("page_size_bytes", head.page_size_bytes)
             .set("ticks_per_second", head.ticks_per_second)

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::table::counter::{Counters, ratio};
+use crate::table::counter::{Counters, ratio, sum};
 use crate::table::{Damages, Decode, Input, Node, Rows, Table, float, int, text};
 
 /// The table.
@@ -84,9 +84,7 @@ impl Decode for Cpu {
 
     fn finish(self: Box<Self>, node: &Node, rows: &mut Rows) {
         for (cpu, times) in self.cpus {
-            let whole = (0..WHOLE)
-                .map(|n| times.delta(n).or((n >= 7).then_some(0)))
-                .sum::<Option<u64>>();
+            let whole = sum((0..WHOLE).map(|n| times.delta(n).or((n >= 7).then_some(0))));
             let share = |place: usize| ratio(times.delta(place), whole);
             let busy = share(3)
                 .zip(share(4))

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::table::counter::Counters;
+use crate::table::counter::{Counters, sum};
 use crate::table::{Damages, Decode, Input, Node, Rows, Table, bool, float, int, text};
 
 /// The table.
@@ -110,12 +110,8 @@ impl Decode for Disk {
                     .get(&(device.clone(), name.to_owned()))
                     .map(String::as_str)
             };
-            let finished = io
-                .delta(0)
-                .zip(io.delta(4))
-                .map(|(r, w)| r + w)
-                .filter(|n| *n > 0);
-            let waited_ms = io.delta(3).zip(io.delta(7)).map(|(r, w)| r + w);
+            let finished = sum([io.delta(0), io.delta(4)]).filter(|n| *n > 0);
+            let waited_ms = sum([io.delta(3), io.delta(7)]);
             let window_ms = io.window_us().map(|us| us as f64 / 1000.0);
             let share = |place| {
                 io.delta(place)

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use freezeframe_bundle::Outcome;
 use serde::Deserialize;
 
+use crate::table::counter::{ratio, sum};
 use crate::table::{Damages, Decode, Input, Node, Rows, Table, bool, float, int, text};
 
 /// The table.
@@ -82,10 +83,7 @@ impl Decode for FileSystem {
                 bytes(answer.blocks_available),
             );
             let used = size.zip(free).map(|(size, free)| size.saturating_sub(free));
-            let used_ratio = used
-                .zip(available)
-                .filter(|(u, a)| u + a > 0)
-                .map(|(u, a)| u as f64 / (u + a) as f64);
+            let used_ratio = ratio(used, sum([used, available]));
             let inodes = answer.files.filter(|count| *count > 0);
             let inodes_free = inodes.and(answer.files_free);
             let inodes_used = inodes

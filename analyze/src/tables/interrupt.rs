@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::table::counter::Counters;
+use crate::table::counter::{Counters, sum};
 use crate::table::{Damages, Decode, Input, Node, Rows, Table, int, text};
 
 /// The table.
@@ -55,7 +55,7 @@ impl Decode for Interrupt {
                 continue;
             };
             let mut words = rest.split_ascii_whitespace().peekable();
-            let mut counts = Vec::with_capacity(cpus);
+            let mut counts = Vec::new();
             // `ERR` and `MIS` have one number however many CPUs there are.
             while counts.len() < cpus {
                 let Some(count) = words.peek().and_then(|word| word.parse().ok()) else {
@@ -84,15 +84,12 @@ impl Decode for Interrupt {
                 .set("kind", kind)
                 .set("irq", irq)
                 .set("name", Some(name).filter(|name| !name.is_empty()))
-                .set(
-                    "count",
-                    places()
-                        .filter_map(|place| counters.first(place))
-                        .sum::<u64>(),
-                )
+                .set("count", sum(places().map(|place| counters.first(place))))
                 .set(
                     "delta",
-                    deltas.as_ref().map(|deltas| deltas.iter().sum::<u64>()),
+                    deltas
+                        .as_ref()
+                        .and_then(|deltas| sum(deltas.iter().copied().map(Some))),
                 )
                 .set("max_cpu", most.map(|(cpu, _): (i64, _)| cpu.to_string()))
                 .set("max_cpu_delta", most.map(|(_, delta)| *delta))

@@ -40,6 +40,9 @@ pub static TABLE: Table = Table {
     decoder: || Box::new(KernelMessages::default()),
 };
 
+/// The kernel's own buffer for a record (`CONSOLE_EXT_LOG_MAX`, kernel/printk).
+const RECORD_BYTES: usize = 8192;
+
 #[derive(Default)]
 struct KernelMessages {
     entry: String,
@@ -61,6 +64,10 @@ impl Decode for KernelMessages {
             if text.starts_with(' ') || text.is_empty() {
                 continue;
             }
+            if text.len() > RECORD_BYTES {
+                damages.add(input, Some(line), "a record that is too long for kmsg");
+                continue;
+            }
             match parse(&text, line) {
                 Some(message) => self.messages.push(message),
                 None => damages.add(input, Some(line), format!("not a record of kmsg: `{text}`")),
@@ -74,10 +81,10 @@ impl Decode for KernelMessages {
         let mut previous: Option<i64> = None;
         for message in self.messages {
             let missing = previous
-                .map(|before| message.sequence - before - 1)
+                .and_then(|before| message.sequence.checked_sub(before)?.checked_sub(1))
                 .filter(|n| *n > 0);
             previous = Some(message.sequence);
-            let age_us = now_us.map(|now| now - message.ts_us);
+            let age_us = now_us.and_then(|now| now.checked_sub(message.ts_us));
             rows.add(&self.entry, Some(message.line))
                 .set("ts_us", message.ts_us)
                 .set("age_us", age_us)
@@ -85,7 +92,7 @@ impl Decode for KernelMessages {
                     "realtime_us",
                     clocks
                         .zip(age_us)
-                        .map(|(clocks, age)| clocks.realtime_us - age),
+                        .and_then(|(clocks, age)| clocks.realtime_us.checked_sub(age)),
                 )
                 .set("sequence", message.sequence)
                 .set("missing_before_count", missing)
@@ -133,5 +140,15 @@ mod tests {
             "10,,6,0,usb 1-1: new device,1\n14,3,3,0,bad; thing,3\n15,,4,1,from user space,5\n"
         );
         assert_eq!(damages.list.len(), 1);
+    }
+
+    #[test]
+    fn a_record_that_no_kernel_writes_is_damage() {
+        // It would be told of again by each victim of the OOM killer behind it.
+        let long = format!("6,1,0,-;Task in /{} killed", "a".repeat(8192));
+        let kmsg = format!("{long}\n6,2,0,-;next\n");
+        let (rows, damages) = run("kernel_message", &[("kernel/kmsg", kmsg.as_bytes())]);
+        assert_eq!(csv(&rows, &["message", "line"]), "next,2\n");
+        assert_eq!(damages.list[0].line, Some(1));
     }
 }

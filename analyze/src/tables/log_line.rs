@@ -31,9 +31,23 @@ pub static TABLE: Table = Table {
     decoder: || Box::new(LogLines::default()),
 };
 
+/// The fields that are shown; of others nothing is kept.
+const FIELDS: [&str; 10] = [
+    "__REALTIME_TIMESTAMP",
+    "__MONOTONIC_TIMESTAMP",
+    "_BOOT_ID",
+    "_SYSTEMD_UNIT",
+    "UNIT",
+    "SYSLOG_IDENTIFIER",
+    "_COMM",
+    "_PID",
+    "PRIORITY",
+    "MESSAGE",
+];
+
 #[derive(Default)]
 struct LogLines {
-    lines: Vec<(String, i64, HashMap<String, String>)>,
+    lines: Vec<(String, i64, HashMap<&'static str, String>)>,
 }
 
 impl Decode for LogLines {
@@ -53,14 +67,14 @@ impl Decode for LogLines {
             } else if let Some(place) = field.iter().position(|b| *b == b'=') {
                 let (name, value) = field.split_at(place);
                 let value = value.get(1..).unwrap_or_default();
-                fields.insert(text_of(name), text_of(value));
+                fields.extend(shown(name).map(|name| (name, text_of(value))));
             } else {
                 let Some((value, tail)) = binary(rest) else {
                     damages.add(input, Some(line), "a binary field is longer than the entry");
                     return;
                 };
                 line += value.iter().filter(|b| **b == b'\n').count() as i64 + 1;
-                fields.insert(text_of(field), text_of(value));
+                fields.extend(shown(field).map(|name| (name, text_of(value))));
                 rest = tail;
             }
             line += 1;
@@ -76,7 +90,7 @@ impl Decode for LogLines {
             .as_ref()
             .map(|capture| capture.started.realtime_us);
         let mut lines = self.lines;
-        let realtime = |fields: &HashMap<String, String>| {
+        let realtime = |fields: &HashMap<&'static str, String>| {
             fields.get("__REALTIME_TIMESTAMP")?.parse::<i64>().ok()
         };
         lines.sort_by_key(|(_, _, fields)| realtime(fields));
@@ -89,7 +103,9 @@ impl Decode for LogLines {
                 .set("ts_us", number("__MONOTONIC_TIMESTAMP"))
                 .set(
                     "age_us",
-                    now_us.zip(realtime_us).map(|(now, then)| now - then),
+                    now_us
+                        .zip(realtime_us)
+                        .and_then(|(now, then)| now.checked_sub(then)),
                 )
                 .set("boot_id", field("_BOOT_ID"))
                 .set("unit", field("_SYSTEMD_UNIT").or_else(|| field("UNIT")))
@@ -102,6 +118,10 @@ impl Decode for LogLines {
                 .set("message", field("MESSAGE"));
         }
     }
+}
+
+fn shown(name: &[u8]) -> Option<&'static str> {
+    FIELDS.into_iter().find(|shown| shown.as_bytes() == name)
 }
 
 fn text_of(bytes: &[u8]) -> String {

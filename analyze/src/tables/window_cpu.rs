@@ -1,6 +1,6 @@
 //! CPU time of the whole node second by second, from the readings of `/proc/stat` at 1 Hz.
 
-use crate::table::counter::{Series, ratio};
+use crate::table::counter::{Series, ratio, sum};
 use crate::table::{Damages, Decode, Input, Node, Rows, Table, float, int};
 use crate::tables::cpu::parse;
 
@@ -66,11 +66,9 @@ impl Decode for WindowCpu {
     fn finish(self: Box<Self>, _: &Node, rows: &mut Rows) {
         for interval in self.intervals {
             let times = &interval.times;
-            let whole = (0..8)
-                .map(|n| times.delta(n).or((n >= 7).then_some(0)))
-                .sum::<Option<u64>>();
+            let whole = sum((0..8).map(|n| times.delta(n).or((n >= 7).then_some(0))));
             let share =
-                |places: &[usize]| ratio(places.iter().map(|n| times.delta(*n)).sum(), whole);
+                |places: &[usize]| ratio(sum(places.iter().map(|n| times.delta(*n))), whole);
             rows.add(&interval.entry, Some(1))
                 .set("reading", interval.reading)
                 .set("ts_us", times.end_us)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::table::counter::{Interval, Series};
+use crate::table::counter::{Interval, Series, sum};
 use crate::table::{Damages, Decode, Input, Node, Rows, Table, float, int, text};
 use crate::tables::disk::{SECTOR_BYTES, parse};
 
@@ -50,12 +50,8 @@ impl Decode for WindowDisk {
 
     fn finish(self: Box<Self>, _: &Node, rows: &mut Rows) {
         for (entry, line, reading, device, io) in self.intervals {
-            let finished = io
-                .delta(0)
-                .zip(io.delta(4))
-                .map(|(r, w)| r + w)
-                .filter(|n| *n > 0);
-            let waited_ms = io.delta(3).zip(io.delta(7)).map(|(r, w)| r + w);
+            let finished = sum([io.delta(0), io.delta(4)]).filter(|n| *n > 0);
+            let waited_ms = sum([io.delta(3), io.delta(7)]);
             let busy = io
                 .delta(9)
                 .map(|ms| (ms as f64 * 1000.0 / io.interval_us as f64).min(1.0));

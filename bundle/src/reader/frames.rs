@@ -12,6 +12,8 @@ use crate::Limits;
 const BUFFER_BYTES: usize = 128 << 10;
 /// So often a frame is looked for behind damage. A hostile file is full of false beginnings.
 const SEARCHES: u32 = 100_000;
+/// So often the file is read in search of frames: false ones may each lead through all of it.
+const TIMES_READ: u64 = 16;
 
 /// Why the bytes end before the bundle does.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +30,8 @@ pub(super) enum Fault {
     TooMuch(u64),
     #[error("more than {SEARCHES} false beginnings of frames: the rest is not read")]
     TooOften,
+    #[error("read {TIMES_READ} times in search of frames: the rest is not read")]
+    TooFar,
     #[error("cannot read on: {0}")]
     Input(#[from] io::Error),
 }
@@ -35,7 +39,10 @@ pub(super) enum Fault {
 impl Fault {
     /// Whether there is no sense in going on.
     pub(super) fn is_final(&self) -> bool {
-        matches!(self, Self::TooMuch(_) | Self::TooOften | Self::Input(_))
+        matches!(
+            self,
+            Self::TooMuch(_) | Self::TooOften | Self::TooFar | Self::Input(_)
+        )
     }
 }
 
@@ -118,6 +125,9 @@ impl Frames {
 
     /// Goes to the next frame after a fault; nothing where there is none.
     pub(super) fn recover(&mut self) -> Result<Option<Found>, Fault> {
+        if self.input.times_read() >= TIMES_READ {
+            return Err(Fault::TooFar);
+        }
         self.begin = self.end;
         let from = if self.inside {
             self.inside = false;

@@ -32,6 +32,8 @@ pub(super) struct Input {
     file: BufReader<File>,
     offset: u64,
     length: u64,
+    /// Bytes read or jumped over, forwards and back.
+    travelled: u64,
 }
 
 impl Input {
@@ -44,6 +46,7 @@ impl Input {
             file,
             offset: 0,
             length,
+            travelled: 0,
         })
     }
 
@@ -62,14 +65,21 @@ impl Input {
         self.file.fill_buf()
     }
 
+    /// How many times the file was read so far, rounded down; some 8 MiB are free.
+    pub(super) fn times_read(&self) -> u64 {
+        self.travelled.saturating_sub(8 << 20) / self.length.max(1)
+    }
+
     pub(super) fn consume(&mut self, count: usize) {
         self.file.consume(count);
+        self.travelled += count as u64;
         self.offset += count as u64;
     }
 
     pub(super) fn seek(&mut self, offset: u64) -> io::Result<()> {
         let by = i64::try_from(offset).unwrap_or(i64::MAX) - self.offset as i64;
         self.file.seek_relative(by)?;
+        self.travelled = self.travelled.saturating_add(by.unsigned_abs());
         self.offset = offset;
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
+mod fuzzed;
 mod hostile;
 
 const FILES: [&str; 5] = ["compact", "regular", "unkeyed", "xz", "lz4"];
