@@ -171,6 +171,8 @@ fn capture() -> Capture {
         deadline_seconds: 60,
         user_id: 0,
         capabilities: String::new(),
+        redaction: "default".into(),
+        lacks: Vec::new(),
         plan: Vec::new(),
     }
 }
