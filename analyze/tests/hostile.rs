@@ -282,13 +282,12 @@ fn every_table_survives_damage() {
     let samples = samples();
     for table in TABLES {
         let foreign;
-        let samples = match samples.get(table.name) {
-            Some(samples) => samples,
+        let samples = if let Some(samples) = samples.get(table.name) {
+            samples
+        } else {
             // A table without a sample of its own gets what others read under names that it reads.
-            None => {
-                foreign = borrowed(table, &samples);
-                &foreign
-            }
+            foreign = borrowed(table, &samples);
+            &foreign
         };
         let mut mutator = Mutator(0x2545_F491_4F6C_DD1D);
         for _ in 0..rounds() {
