@@ -21,8 +21,8 @@ dist/analyze:
 	$(CARGO) build --release -p freezeframe-analyze
 	@cp -f target/release/analyze dist/analyze
 
-test: deps check static ## everything
-	$(CARGO) test --workspace
+test: deps check static ## everything; the collector's tests run the static binary
+	FREEZEFRAME_COLLECT=$(CURDIR)/dist/collect $(CARGO) test --workspace
 
 check: ## formatting and lints
 	scripts/fmt.sh --check

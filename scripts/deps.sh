@@ -1,8 +1,9 @@
 #!/bin/sh
-# Installs what tests call: readelf and strings (binutils), mkfifo and chroot (coreutils), zstd.
+# Installs what tests call: readelf and strings (binutils), mkfifo and chroot (coreutils), zstd, mount and setpriv (util-linux),
+# and python3 for a file system that hangs.
 set -eu
 missing=
-for tool in readelf:binutils strings:binutils zstd:zstd; do
+for tool in readelf:binutils strings:binutils zstd:zstd setpriv:util-linux mount:mount python3:python3; do
     command -v "${tool%%:*}" >/dev/null || missing="$missing ${tool##*:}"
 done
 [ -z "$missing" ] && exit 0
