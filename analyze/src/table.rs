@@ -12,6 +12,7 @@ pub mod counter;
 pub mod frame;
 pub mod identity;
 pub mod load;
+pub mod netlink;
 pub mod netns;
 pub mod pattern;
 pub mod rows;
