@@ -43,23 +43,21 @@ pub(crate) fn shares_network(root: &Root) -> Result<(), Outcome> {
 
 /// Whether a kernel feature can be asked for without loading its module: a capture changes nothing.
 pub(crate) fn has_module(root: &Root, name: &str) -> Result<(), Outcome> {
-    let is_loaded = |modules: &str| {
-        modules
-            .lines()
-            .any(|line| line.split(' ').next() == Some(name))
+    // A kernel without this file cannot load any.
+    let Some(modules) = read(root, "/proc/modules") else {
+        return Ok(());
     };
-    if read(root, "/proc/modules").is_some_and(|modules| is_loaded(&modules))
-        || root.exists(format!("/sys/module/{name}").as_bytes())
-    {
+    let is_loaded = modules
+        .lines()
+        .any(|line| line.split(' ').next() == Some(name));
+    if is_loaded || root.exists(format!("/sys/module/{name}").as_bytes()) {
         return Ok(());
     }
     let release = read(root, "/proc/sys/kernel/osrelease").unwrap_or_default();
-    let folder = format!("/lib/modules/{}", release.trim());
-    let file = format!("/{}.ko", name);
-    match read(root, &format!("{folder}/modules.builtin")) {
+    let builtin = format!("/lib/modules/{}/modules.builtin", release.trim());
+    let file = format!("/{name}.ko");
+    match read(root, &builtin) {
         Some(builtin) if builtin.lines().any(|line| line.ends_with(&file)) => Ok(()),
-        // A kernel without a folder of modules cannot load any.
-        None if !root.exists(folder.as_bytes()) => Ok(()),
         _ => Err(Outcome::Absent(format!(
             "the module {name} is not loaded, and asking would load it"
         ))),

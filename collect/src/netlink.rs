@@ -28,6 +28,8 @@ const INTERRUPTED: u16 = 0x10;
 const NOOP: u16 = 1;
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
+/// The largest error number there can be: `MAX_ERRNO`.
+const LAST_ERROR: i32 = 4095;
 /// The only request of a socket.
 const SEQUENCE: u32 = 1;
 /// The kernel answers in pieces of at most 32 KiB.
@@ -172,7 +174,7 @@ impl Reading {
     fn ended(&self, message: &Message<'_>) -> Outcome {
         let code = u32_at(message.body, 0).map_or(0, u32::cast_signed);
         if code < 0 {
-            let error = Errno::from_raw_os_error(code.saturating_neg());
+            let error = Errno::from_raw_os_error(code.saturating_neg().min(LAST_ERROR));
             return if self.messages == 0 {
                 refused(error)
             } else {
