@@ -139,6 +139,7 @@ impl<'a> Attributes<'a> {
     }
 
     /// The attributes that are the value of one.
+    #[must_use]
     pub fn nested(&self, kind: u16) -> Attributes<'a> {
         attributes(self.get(kind).unwrap_or_default())
     }

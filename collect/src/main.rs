@@ -13,6 +13,7 @@ mod clock;
 mod command;
 mod cost;
 mod journal;
+mod kernel_calls;
 mod live;
 mod namespaces;
 mod netlink;

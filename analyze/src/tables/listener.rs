@@ -19,7 +19,7 @@ pub static TABLE: Table = Table {
         text("address", "`0.0.0.0` and `::` are all of them"),
         int("port", ""),
         int("accept_queue_count", "connections that wait to be accepted"),
-        int("backlog_count", "how many may wait; more are dropped"),
+        int("backlog_count", "how many may wait; with more the queue is full and connections are dropped"),
         float("accept_queue_ratio", "accept_queue_count / backlog_count"),
         int("inode", "of the socket, as processes' open files name it"),
         int("user_id", ""),
