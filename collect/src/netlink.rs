@@ -206,7 +206,10 @@ fn refused(error: Errno) -> Outcome {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::root::Root;
 
     const LINKS: Request<'static> = Request {
         protocol: None,
@@ -242,6 +245,29 @@ mod tests {
         assert!(count <= 1, "{outcome:?}");
         let late = dump(&LINKS, Instant::now(), &mut |_| ControlFlow::Continue(()));
         assert!(!matches!(late, Outcome::Complete));
+    }
+
+    #[test]
+    fn what_is_stored_has_a_limit() {
+        let root = Root::open(Path::new("/")).unwrap();
+        let stored = |limit_bytes| {
+            let brief = Brief {
+                root: &root,
+                argument: b"",
+                ends: soon(),
+                bytes: 1 << 20,
+            };
+            store(&LINKS, &brief, limit_bytes)
+        };
+        let whole = stored(1 << 20);
+        assert!(messages(&whole.bytes).all(|message| message.is_ok()));
+        if whole.outcome == Outcome::Complete {
+            let cut = stored(whole.bytes.len() - 1);
+            assert!(cut.bytes.len() < whole.bytes.len());
+            assert!(matches!(cut.outcome, Outcome::Partial(_)));
+            assert!(cut.cut.is_some());
+            assert!(messages(&cut.bytes).all(|message| message.is_ok()));
+        }
     }
 
     #[test]
