@@ -7,6 +7,7 @@
 
 use freezeframe_bundle::{Capture, EntryRecord};
 
+pub mod answer;
 pub mod attribute;
 pub mod counter;
 pub mod frame;

@@ -15,6 +15,9 @@ pub const NEW_LINK: u16 = 16;
 pub const LINK_BYTES: usize = 16;
 /// `IFLA_IFNAME`.
 pub const LINK_NAME: u16 = 3;
+/// Messages of a list that are read. The collector stores fewer; a row in memory is many times as
+/// large as the few bytes that can stand for it.
+const MESSAGES: usize = 400_000;
 /// `AF_INET`, `AF_INET6`.
 const IPV4: u8 = 2;
 const IPV6: u8 = 10;
@@ -23,6 +26,11 @@ const IPV6: u8 = 10;
 pub fn messages<'a>(input: &Input<'a>, kind: u16, damages: &mut Damages) -> Vec<Message<'a>> {
     let mut found = Vec::new();
     for message in netlink::messages(input.bytes) {
+        if found.len() >= MESSAGES {
+            let why = format!("more than {MESSAGES} messages: the rest was not read");
+            damages.add(input, None, why);
+            break;
+        }
         match message {
             Ok(message) if message.kind == kind => found.push(message),
             Ok(message) => {
@@ -50,7 +58,8 @@ impl Names {
         if input.path != LINKS {
             return false;
         }
-        for message in netlink::messages(input.bytes).flatten() {
+        let links = netlink::messages(input.bytes).flatten();
+        for message in links.take(MESSAGES) {
             let name = attributes_after(message.body, LINK_BYTES).text(LINK_NAME);
             if let Some((index, name)) = u32_at(message.body, 4).zip(name) {
                 self.0.insert(index, name);

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::table::answer;
 use crate::table::counter::{Counters, ratio};
 use crate::table::{Damages, Decode, Input, Node, Rows, Table, float, int, text};
 
@@ -95,9 +96,8 @@ struct Programs {
 
 impl Decode for Programs {
     fn entry(&mut self, input: &Input<'_>, _: &Node, damages: &mut Damages) {
-        let answer: Answer = match serde_json::from_slice(input.bytes) {
-            Ok(answer) => answer,
-            Err(error) => return damages.add(input, None, error.to_string()),
+        let Some(answer) = answer::parse::<Answer>(input, damages) else {
+            return;
         };
         for program in answer.programs {
             let counts = match (program.run_count, program.run_time_ns) {

@@ -6,6 +6,7 @@
 
 use serde::Deserialize;
 
+use crate::table::answer;
 use crate::table::{Damages, Decode, Input, Node, Rows, Table, bool, float, int, text};
 
 /// The table.
@@ -80,9 +81,8 @@ struct ClockSync {
 
 impl Decode for ClockSync {
     fn entry(&mut self, input: &Input<'_>, _: &Node, damages: &mut Damages) {
-        match serde_json::from_slice(input.bytes) {
-            Ok(answer) => self.answer = Some((input.entry.to_owned(), answer)),
-            Err(error) => damages.add(input, None, error.to_string()),
+        if let Some(answer) = answer::parse(input, damages) {
+            self.answer = Some((input.entry.to_owned(), answer));
         }
     }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::table::answer;
 use crate::table::counter::Counters;
 use crate::table::{Damages, Decode, Input, Node, Rows, Table, int, text};
 
@@ -44,9 +45,8 @@ struct Statistics {
 
 impl Decode for Statistics {
     fn entry(&mut self, input: &Input<'_>, _: &Node, damages: &mut Damages) {
-        let answer: Answer = match serde_json::from_slice(input.bytes) {
-            Ok(answer) => answer,
-            Err(error) => return damages.add(input, None, error.to_string()),
+        let Some(answer) = answer::parse::<Answer>(input, damages) else {
+            return;
         };
         for (name, value) in answer.statistics {
             self.statistics

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
+use crate::table::answer;
 use crate::table::{Damages, Decode, Input, Node, Rows, Table, int, text};
 
 /// The table.
@@ -63,14 +64,10 @@ impl Decode for Tables {
             Some("ip6_tables_names") => "ip6",
             Some("arp_tables_names") => "arp",
             _ => {
-                match serde_json::from_slice::<Vec<Counts>>(input.bytes) {
-                    Ok(tables) => {
-                        let entry = || input.entry.to_owned();
-                        self.nftables
-                            .extend(tables.into_iter().map(|table| (entry(), table)));
-                    }
-                    Err(error) => damages.add(input, None, error.to_string()),
-                }
+                let tables: Option<Vec<Counts>> = answer::parse(input, damages);
+                let tables = tables.into_iter().flatten();
+                self.nftables
+                    .extend(tables.map(|table| (input.entry.to_owned(), table)));
                 return;
             }
         };

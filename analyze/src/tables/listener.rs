@@ -7,6 +7,7 @@
 
 use serde::Deserialize;
 
+use crate::table::answer;
 use crate::table::counter::ratio;
 use crate::table::{Damages, Decode, Input, Node, Rows, Table, float, int, text};
 
@@ -19,7 +20,10 @@ pub static TABLE: Table = Table {
         text("address", "`0.0.0.0` and `::` are all of them"),
         int("port", ""),
         int("accept_queue_count", "connections that wait to be accepted"),
-        int("backlog_count", "how many may wait; with more the queue is full and connections are dropped"),
+        int(
+            "backlog_count",
+            "how many may wait; with more the queue is full and connections are dropped",
+        ),
         float("accept_queue_ratio", "accept_queue_count / backlog_count"),
         int("inode", "of the socket, as processes' open files name it"),
         int("user_id", ""),
@@ -51,14 +55,10 @@ struct Listeners {
 
 impl Decode for Listeners {
     fn entry(&mut self, input: &Input<'_>, _: &Node, damages: &mut Damages) {
-        match serde_json::from_slice::<Answer>(input.bytes) {
-            Ok(answer) => {
-                let entry = || input.entry.to_owned();
-                let listeners = answer.listeners.into_iter().map(|l| (entry(), l));
-                self.listeners.extend(listeners);
-            }
-            Err(error) => damages.add(input, None, error.to_string()),
-        }
+        let answer: Option<Answer> = answer::parse(input, damages);
+        let listeners = answer.into_iter().flat_map(|answer| answer.listeners);
+        self.listeners
+            .extend(listeners.map(|listener| (input.entry.to_owned(), listener)));
     }
 
     fn finish(self: Box<Self>, _: &Node, rows: &mut Rows) {

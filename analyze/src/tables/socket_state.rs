@@ -4,6 +4,7 @@
 
 use serde::Deserialize;
 
+use crate::table::answer;
 use crate::table::{Damages, Decode, Input, Node, Rows, Table, bool, int, text};
 
 /// The table.
@@ -43,14 +44,10 @@ struct States {
 
 impl Decode for States {
     fn entry(&mut self, input: &Input<'_>, _: &Node, damages: &mut Damages) {
-        match serde_json::from_slice::<Answer>(input.bytes) {
-            Ok(answer) => {
-                let entry = || input.entry.to_owned();
-                self.states
-                    .extend(answer.states.into_iter().map(|s| (entry(), s)));
-            }
-            Err(error) => damages.add(input, None, error.to_string()),
-        }
+        let answer: Option<Answer> = answer::parse(input, damages);
+        let states = answer.into_iter().flat_map(|answer| answer.states);
+        self.states
+            .extend(states.map(|state| (input.entry.to_owned(), state)));
     }
 
     fn finish(self: Box<Self>, _: &Node, rows: &mut Rows) {
