@@ -60,7 +60,7 @@ pub(crate) static SOURCE: Source = Source {
     reads: &["rtnetlink: RTM_GET{LINK,QDISC,NEIGH,ADDR,RULE,ROUTE}"],
     hazard: Hazard::Costly,
     privacy: Privacy::Names,
-    deadline: Duration::from_secs(8),
+    deadline: Duration::from_secs(4),
     max_bytes: 48 << 20,
     estimate: Estimate::Fixed(6),
     capture,
