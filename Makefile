@@ -3,7 +3,7 @@
 CARGO ?= cargo
 DEMO  ?= dist/demo
 
-.PHONY: demo build test check static fmt bless bench fuzz deps
+.PHONY: demo build test check static fmt bless bench bench-faults fuzz deps
 
 demo: build ## freeze this machine for 10 s, explain it, name the report
 	@scripts/demo.sh $(DEMO)
@@ -39,6 +39,9 @@ bless: ## accept changed golden files and generated documents
 
 bench: build ## measure; see docs/benchmarks.md
 	benches/bench.py
+
+bench-faults: dist/collect ## what faults cost, beside sos; needs root and FUSE
+	benches/faults.py
 
 fuzz: ## search for inputs that break a reader, FUZZ_SECONDS (60) each; needs nightly and cargo-fuzz
 	scripts/fuzz.sh

@@ -7,12 +7,14 @@
 
 use freezeframe_bundle::{Capture, EntryRecord};
 
+pub mod answer;
 pub mod attribute;
 pub mod budget;
 pub mod counter;
 pub mod frame;
 pub mod identity;
 pub mod load;
+pub mod netlink;
 pub mod netns;
 pub mod pattern;
 pub mod rows;

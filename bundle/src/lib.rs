@@ -2,7 +2,8 @@
 //!
 //! A bundle is a zstd-compressed tar with one top folder. What lies in it, in which order and
 //! what survives a crash is told in `docs/bundle-format.md`; this crate is the only code that
-//! writes or reads it. It never looks at the node and never parses what an entry contains.
+//! writes or reads it. It never looks at the node and never parses what an entry contains; only how
+//! netlink frames its messages stands here, because both sides need it.
 
 #![forbid(unsafe_code)]
 
@@ -12,6 +13,7 @@ mod damage;
 pub mod frame;
 pub mod limits;
 pub mod member;
+pub mod netlink;
 pub mod reader;
 pub mod record;
 pub mod summary;

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 /// Each says beside every block why it is sound.
-const ALLOWED: [&str; 1] = ["src/worker/fork.rs"];
+const ALLOWED: [&str; 2] = ["src/worker/fork.rs", "src/kernel_calls.rs"];
 
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -1,4 +1,4 @@
-//! `fork`, the only unsafe code of the collector.
+//! `fork`: with `kernel_calls` the only unsafe code of the collector.
 
 #![expect(unsafe_code, reason = "no library offers fork without it")]
 
