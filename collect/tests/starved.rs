@@ -154,9 +154,24 @@ fn huge_files_and_folders_are_cut_and_said() {
         .map(|n| format!("{n} 1 0:{n} / /m/{n} rw - tmpfs tmpfs rw\n"))
         .collect();
     node.file("proc/1/mountinfo", &mounts);
+    // Names of unit files beyond number.
+    let units = node.root().join("etc/systemd/system");
+    std::fs::create_dir_all(&units).unwrap();
+    for number in 0..140_000 {
+        std::fs::File::create(units.join(format!("{number}.service"))).unwrap();
+    }
     let began = Instant::now();
     let output = node.collect(&["--window", "0", "--deadline", "30"]);
     assert!(began.elapsed() < Duration::from_secs(32));
+    let summary = node.read().1.summary.unwrap();
+    let peak = summary.cost.peak_rss_bytes;
+    assert!(peak < 64 << 20, "{peak}");
+    let unit = summary.sources.iter().find(|s| s.id == "systemd_unit");
+    let outcome = &unit.unwrap().outcome;
+    assert!(
+        outcome.reason().is_some_and(|why| why.contains("names")),
+        "{outcome:?}"
+    );
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
     let (items, _) = node.read();
     let listing = items.iter().find_map(|item| match item {

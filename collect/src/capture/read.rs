@@ -12,8 +12,9 @@ use crate::plan;
 use crate::root::{FileSystemSize, Name};
 use crate::worker::{Ask, Body};
 
-/// Names that are looked at in a folder.
-const NAMES: usize = 1 << 20;
+/// Names that are looked at in a folder: more than any node has processes, groups or interfaces,
+/// and some megabytes of memory.
+const NAMES: usize = 128 << 10;
 
 /// How often an answer is in the memory of one process at most, buffers that double included.
 const COPIES: u64 = 8;
@@ -128,8 +129,11 @@ impl Cx<'_> {
         self.exchange(folder.as_bytes(), &items, &mut |cx, place, answer| {
             let Some(name) = names.get(place) else { return };
             match &answer.result {
-                Ok(_) => {
+                Ok(body) => {
                     cx.tally.reads += 1;
+                    if let (Ask::Names(_), Body::Cut(_)) = (ask, body) {
+                        cx.leave_out("folders with more names than are looked at", 1);
+                    }
                     seen(name, &cx.buffer);
                 }
                 // What hangs is told, although nothing of it would have been stored.
