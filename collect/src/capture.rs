@@ -59,6 +59,8 @@ pub(crate) struct Sealed {
     pub(crate) output: Output,
     /// What the bundle says at its end.
     pub(crate) summary: Summary,
+    /// Whether a read that hangs would have cost itself alone.
+    pub(crate) was_protected: bool,
 }
 
 /// State of one source during a capture.
@@ -160,6 +162,7 @@ pub(crate) fn run(
     };
     let ended_by = engine.run(&mut runs, limits, began, progress);
     let Engine { cx, mut phases } = engine;
+    let was_protected = cx.pool.is_protected();
     let (mut writer, tally, workers, failure) = cx.into_parts();
     if let Some(error) = failure {
         return Err(error).context("cannot write the bundle");
@@ -180,7 +183,11 @@ pub(crate) fn run(
         .seal(summary.clone())
         .and_then(Sink::finish)
         .context("cannot write the bundle")?;
-    Ok(Sealed { output, summary })
+    Ok(Sealed {
+        output,
+        summary,
+        was_protected,
+    })
 }
 
 /// What a panic means for the source that it was in.

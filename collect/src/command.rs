@@ -71,6 +71,9 @@ pub(crate) fn run(args: &RunArgs, stop: &Stop, is_terminal: bool) -> anyhow::Res
     })
     .with_context(|| format!("what was captured until then is in `{shown}`"))?;
     let path = sealed.output.finish()?;
+    if !sealed.was_protected && !args.quiet {
+        eprintln!("! no process could be forked: a read that hangs would have hung the capture");
+    }
     show.end(&sealed.summary, &lacks);
     if args.json {
         let json = serde_json::to_string_pretty(&sealed.summary)?;

@@ -27,8 +27,8 @@ const LOOK_WITHOUT_HANDLE: Duration = Duration::from_millis(5);
 
 /// What to say when the capture does not come back.
 const STUCK: &str = "\
-collect: the capture did not end in time: its output does not take bytes any more. What was
-finished before is in the *.partial file, which `analyze` opens.
+collect: the capture did not end in time and was given up: perhaps its output takes no bytes any
+more. What was finished before is in the *.partial file, which `analyze` opens.
 Write elsewhere: -o /dev/shm, or -o - | ssh";
 /// What to say when it was killed.
 const KILLED: &str = "\

@@ -37,6 +37,8 @@ pub(crate) struct Pool {
     /// Whether a worker is on its way.
     requested: bool,
     worker: Option<Worker>,
+    /// Whether a read has hung.
+    has_hung: bool,
     /// What workers that are gone have cost.
     gone: Usage,
 }
@@ -92,6 +94,7 @@ impl Pool {
             root,
             requested: false,
             worker: None,
+            has_hung: false,
             gone: Usage::default(),
         };
         pool.request();
@@ -141,7 +144,8 @@ impl Pool {
             return Err(Lost::Died);
         };
         let result = worker.receive(body, patience, is_over);
-        if result.is_err() {
+        if let Err(lost) = &result {
+            self.has_hung |= matches!(lost, Lost::Hung(_));
             self.dismiss();
         }
         result
@@ -191,7 +195,7 @@ impl Pool {
         let usage = self.usage();
         if self.requested
             && let Some(zygote) = &mut self.zygote
-            && wait_for(zygote.control(), FORK_PATIENCE)
+            && wait_for(zygote.control(), DEATH_PATIENCE)
         {
             // The worker that was waiting ends when its socket closes.
             let _ = zygote.receive();
@@ -217,22 +221,39 @@ impl Pool {
             return;
         }
         self.request();
-        let process = self.zygote.as_mut().and_then(|zygote| {
+        let answer = self.zygote.as_mut().and_then(|zygote| {
             let came = wait_for(zygote.control(), FORK_PATIENCE);
-            came.then(|| zygote.receive().ok()).flatten()
+            came.then(|| zygote.receive())
         });
-        if let Some((pid, socket)) = process {
-            self.requested = false;
-            self.worker = Some(Worker::of(pid, socket));
-            self.request();
-        } else if self.zygote.is_none() {
-            self.worker = Some(Worker {
-                process: None,
-                buffer: Vec::new(),
-                taken: 0,
-            });
+        match answer {
+            Some(Ok((pid, socket))) => {
+                self.requested = false;
+                self.worker = Some(Worker::of(pid, socket));
+                self.request();
+            }
+            // Nothing can be forked. Where something hung already, reading here would hang too.
+            Some(Err(_)) => {
+                self.requested = false;
+                if !self.has_hung {
+                    self.go_on_alone();
+                }
+            }
+            None if self.zygote.is_none() => self.go_on_alone(),
+            // It may still come: the next read waits for it again.
+            None => {}
         }
-        // Otherwise it may still come: the next read waits for it again.
+    }
+
+    /// Reads in this process from now on.
+    fn go_on_alone(&mut self) {
+        if let Some(zygote) = self.zygote.take() {
+            zygote.end();
+        }
+        self.worker = Some(Worker {
+            process: None,
+            buffer: Vec::new(),
+            taken: 0,
+        });
     }
 
     fn dismiss(&mut self) {
