@@ -16,6 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
 COLLECT, ANALYZE = f"{TOP}/dist/collect", f"{TOP}/dist/analyze"
 RUNS = 3
+SLEEPERS = 3000
 SIZES = [(200, 50), (5000, 2000), (20000, 10000)]
 
 
@@ -44,6 +45,21 @@ def list_reads(bundle, root, output):
                 file.write(f"{letters[kind]} {root}{record['path'][4:]}\n")
 
 
+def live(work, bare):
+    """The collector beside the bare loop on this machine's own kernel, with processes that sleep."""
+    sleepers = [subprocess.Popen(["sleep", "600"]) for _ in range(SLEEPERS)]
+    bundle, reads = f"{work}/live.tar.zst", f"{work}/live.reads"
+    cpu, _, memory = run(f"rm -f {bundle}; exec {COLLECT} --window 0 --deadline 600 -q -o {bundle}", shell=True)
+    list_reads(bundle, "", reads)
+    with open(reads) as lines:
+        count = sum(1 for _ in lines)
+    bare_cpu, _, _ = run([bare], stdin=reads)
+    packing = run(f"zstd -dc {bundle} | zstd -3 -c", shell=True)[0] - run(f"zstd -dc {bundle}", shell=True)[0]
+    for sleeper in sleepers:
+        sleeper.kill()
+    print(f"| this kernel, {SLEEPERS:,} processes more | {count:,} | {cpu:.2f} s | {packing:.2f} s | {bare_cpu:.2f} s | {(cpu - packing) / bare_cpu:.1f} | {memory:.0f} MiB | {os.path.getsize(bundle) / 2**20:.1f} MiB |")
+
+
 def main():
     work = tempfile.mkdtemp(prefix="freezeframe-bench-")
     bare = f"{work}/bare"
@@ -70,6 +86,7 @@ def main():
         find_cpu, find_wall, find_memory = run([ANALYZE, "findings", bundle])
         _, list_wall, _ = run(f"zstd -dc {bundle} | tar -t", shell=True)
         analysis.append((processes, cgroups, find_wall, find_cpu, find_memory, list_wall))
+    live(work, bare)
     print("\n| processes / cgroups | `analyze findings` wall | CPU | peak memory | `zstd -dc \\| tar -t` wall | ratio |")
     print("| --- | --- | --- | --- | --- | --- |")
     for processes, cgroups, wall, cpu, memory, list_wall in analysis:
@@ -92,4 +109,5 @@ def main():
     shutil.rmtree(work, ignore_errors=True)
 
 
-main()
+if __name__ == "__main__":
+    main()
