@@ -35,6 +35,9 @@ pub(crate) fn run(args: &RunArgs, stop: &Stop, is_terminal: bool) -> anyhow::Res
     let mut redactor = Redactor::with_random_salt(args.redact)
         .context("no random numbers for the redaction: use --redact none, and share with care")?;
     let mut capture = describe(args, &mut pool, &plan);
+    let stat = pool.read(b"/proc/2/stat", HOST_NAME_BYTES);
+    let lack = standing::lacks_processes(stat.as_deref());
+    capture.lacks.extend(lack);
     capture.node = redactor.node_name(capture.node);
     capture.command_line = without_secrets(&redactor, capture.command_line);
     let top = format!(
@@ -314,7 +317,7 @@ impl Show {
             return;
         }
         for lack in lacks {
-            eprintln!("! without {lack}: run as root, in a pod with `privileged: true`");
+            eprintln!("! without {lack}; run as root, in a pod with `privileged` and `hostPID`");
         }
         for source in summary.sources.iter().filter(|s| s.outcome.is_degraded()) {
             let reason = source.outcome.reason().unwrap_or_default();

@@ -13,6 +13,7 @@ mod clock;
 mod command;
 mod cost;
 mod encrypt;
+mod http;
 mod journal;
 mod kernel_calls;
 mod live;

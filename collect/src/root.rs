@@ -206,6 +206,11 @@ impl Root {
         Ok((names, false))
     }
 
+    /// Opens a path as a place, whatever is there: a socket to connect to.
+    pub(crate) fn place(&self, path: &[u8]) -> io::Result<OwnedFd> {
+        self.open_with(path, OFlags::PATH)
+    }
+
     /// What the file system at this path says of itself.
     pub(crate) fn statvfs(&self, path: &[u8]) -> io::Result<FileSystemSize> {
         let numbers = rustix::fs::fstatvfs(self.open_with(path, OFlags::PATH)?)?;

@@ -55,6 +55,12 @@ pub(crate) fn lacks(capabilities: &str) -> Vec<String> {
         .collect()
 }
 
+/// What a pod without the node's processes lacks. Process 2 of a node is the kernel's `kthreadd`.
+pub(crate) fn lacks_processes(stat_of_2: Option<&[u8]>) -> Option<String> {
+    let is_kthreadd = stat_of_2.is_some_and(|stat| stat.starts_with(b"2 (kthreadd)"));
+    (!is_kthreadd).then(|| "hostPID: processes of the node outside of this container".to_owned())
+}
+
 /// Takes care of memory: a mistake of this program must not cost the node any, and the node's
 /// trouble is not to be solved by killing it. CPU time is shared as for any program: on a starved
 /// node a polite collector would see nothing before its deadline, and it needs a second or two.
@@ -91,5 +97,8 @@ mod tests {
         let docker = lacks("00000000a80425fb");
         assert!(docker.iter().any(|one| one.starts_with("CAP_SYS_PTRACE")));
         assert!(lacks("nonsense").is_empty());
+        assert!(lacks_processes(Some(b"2 (kthreadd) S 0 0 0")).is_none());
+        assert!(lacks_processes(Some(b"2 (nginx) S 1 1 1")).is_some());
+        assert!(lacks_processes(None).is_some());
     }
 }

@@ -157,6 +157,87 @@ fn a_fifo_in_a_logs_place_is_passed() {
     assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
 }
 
+/// A service on the node's containerd debug socket; how many connections came.
+fn serve(
+    node: &FakeNode,
+    answer: impl Fn(&mut std::os::unix::net::UnixStream) + Send + 'static,
+) -> std::sync::Arc<std::sync::atomic::AtomicU32> {
+    let folder = node.root().join("run/containerd");
+    std::fs::create_dir_all(&folder).unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(folder.join("debug.sock")).unwrap();
+    let count = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let counted = count.clone();
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            answer(&mut stream);
+            open.push(stream);
+        }
+    });
+    count
+}
+
+#[test]
+fn a_service_that_answers_is_captured_without_its_secrets() {
+    let node = FakeNode::new();
+    serve(&node, |stream| {
+        let _ = stream.read(&mut [0; 4096]);
+        let body = "goroutine 1 [select]: Authorization: Bearer abcdefghijklmnop12345\n";
+        let length = body.len();
+        let _ = write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+    });
+    node.collect(&["--window", "0"]);
+    let (items, _) = node.read();
+    let body = bytes(&items, "api/containerd/debug/pprof/goroutine?debug=2").unwrap();
+    let body = String::from_utf8_lossy(body);
+    assert!(body.starts_with("goroutine 1 [select]"), "{body}");
+    assert!(!body.contains("abcdefghijklmnop"), "{body}");
+}
+
+#[test]
+fn a_service_that_never_answers_is_asked_once() {
+    for is_slow in [false, true] {
+        let node = FakeNode::new();
+        let count = serve(&node, move |stream| {
+            if is_slow {
+                // A byte a second; nobody waits for the rest.
+                let mut stream = stream.try_clone().unwrap();
+                std::thread::spawn(move || {
+                    for byte in b"HTTP/1.1 200 OK\r\nX-Header: never ends" {
+                        std::thread::sleep(Duration::from_secs(1));
+                        if stream.write_all(&[*byte]).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        let began = Instant::now();
+        let output = node.collect(&["--window", "0", "--deadline", "20"]);
+        assert!(
+            began.elapsed() < Duration::from_secs(8),
+            "{:?}",
+            began.elapsed()
+        );
+        assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+        let (items, contents) = node.read();
+        assert!(contents.summary.unwrap().finished);
+        let records = records(&items);
+        let outcome = &records["api/containerd/debug/pprof/goroutine?debug=2"].outcome;
+        assert!(matches!(outcome, Outcome::TimedOut(_)), "{outcome:?}");
+        assert_eq!(
+            count.load(std::sync::atomic::Ordering::Relaxed),
+            1,
+            "one dial"
+        );
+    }
+}
+
 /// Starts a capture of a node with some hundred processes.
 fn start(node: &FakeNode, output: &str) -> Child {
     collect(node.folder.path())
@@ -216,7 +297,7 @@ fn death_at_any_moment_leaves_what_was_finished() {
 #[test]
 fn signals_seal_what_is_there() {
     let node = crowd();
-    for (round, signal) in ["TERM", "INT", "HUP"].iter().cycle().take(60).enumerate() {
+    for (round, signal) in ["TERM", "INT", "HUP"].iter().cycle().take(600).enumerate() {
         let name = format!("{round}.tar.zst");
         let mut child = collect(node.folder.path())
             .args(["--window", "30", "-q", "-o", &name])
@@ -225,7 +306,7 @@ fn signals_seal_what_is_there() {
             .spawn()
             .unwrap();
         // It listens by then; the moment after that is any.
-        std::thread::sleep(Duration::from_millis(30 + 7 * round as u64));
+        std::thread::sleep(Duration::from_millis(30 + 7 * round as u64 % 150));
         let pid = child.id().to_string();
         let sent = Command::new("kill").args(["-s", signal, &pid]).status();
         assert!(sent.unwrap().success());

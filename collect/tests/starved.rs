@@ -218,3 +218,19 @@ fn a_file_that_grows_for_ever_ends() {
     let (items, _) = node.read();
     assert!(bytes(&items, "root/var/log/syslog").unwrap().len() <= 1 << 20);
 }
+
+#[test]
+fn in_a_container_it_says_that_it_sees_only_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let began = Instant::now();
+    let tool = ["unshare", "--pid", "--fork", "--mount-proc", "--"];
+    let Some(output) = through(folder.path(), &tool) else {
+        return;
+    };
+    if stderr(&output).contains("unshare") {
+        println!("skipped: no pid namespace can be made here");
+        return;
+    }
+    assert_captured(folder.path(), &output, began.elapsed());
+    assert!(stderr(&output).contains("hostPID"), "{}", stderr(&output));
+}
