@@ -7,6 +7,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
 
+/// The system call. glibc's own `fork` brings name resolution into a static binary, for the sake of
+/// locks that a process with one thread does not need.
+#[cfg(not(test))]
+fn copy() -> libc::c_long {
+    // SAFETY: without flags but the signal that tells of its end, and without a stack of its own, the
+    // copy is an ordinary fork. Only the calling thread exists in it, and the collector has no other
+    // thread that could hold a lock, of malloc or of anything else.
+    unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) }
+}
+
+/// Tests run in threads, so that glibc has to make its locks usable in the copy.
+#[cfg(test)]
+fn copy() -> libc::c_long {
+    // SAFETY: as above; what other threads of the tests held besides glibc's locks is not used.
+    unsafe { libc::fork() }.into()
+}
+
 /// Exit code of a copy that panicked.
 const PANICKED: u8 = 101;
 
@@ -14,10 +31,7 @@ const PANICKED: u8 = 101;
 /// of the copy. The copy does not outlive this process.
 pub(crate) fn fork(child: impl FnOnce() -> u8) -> io::Result<Pid> {
     let parent = getpid();
-    // SAFETY: after a fork only the calling thread exists in the copy, so locks that other threads
-    // held stay locked there. The collector forks before it starts any thread, and glibc makes its
-    // own locks (malloc, stdio) usable in the copy in any case.
-    match unsafe { libc::fork() } {
+    match copy() {
         -1 => Err(io::Error::last_os_error()),
         0 => {
             let run = || {
@@ -33,6 +47,9 @@ pub(crate) fn fork(child: impl FnOnce() -> u8) -> io::Result<Pid> {
             // to the parent, which runs and flushes its own.
             unsafe { libc::_exit(code.into()) }
         }
-        pid => Pid::from_raw(pid).ok_or_else(|| io::Error::other("fork returned no pid")),
+        pid => i32::try_from(pid)
+            .ok()
+            .and_then(Pid::from_raw)
+            .ok_or_else(|| io::Error::other("fork returned no pid")),
     }
 }
