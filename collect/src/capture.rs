@@ -12,6 +12,7 @@ use freezeframe_bundle::{Outcome, SourceRecord, Summary, Writer};
 
 use crate::encrypt::Sink;
 use crate::output::{Gauge, Output};
+use crate::perf::Sampler;
 use crate::redact::Redactor;
 use crate::source::Source;
 use crate::stop::Stop;
@@ -32,6 +33,8 @@ pub(crate) use read::FILE;
 pub(crate) struct Limits {
     /// Time between first and last reading; zero: one reading.
     pub(crate) window: Duration,
+    /// CPU samples per second and CPU.
+    pub(crate) frequency: u64,
     /// After this the bundle is sealed as it stands.
     pub(crate) deadline: Duration,
     /// Size of the whole bundle.
@@ -134,6 +137,7 @@ impl Run {
 /// Runs the plan and seals the bundle.
 pub(crate) fn run(
     pool: Pool,
+    sampler: Option<Sampler>,
     plan: &[&'static Source],
     limits: Limits,
     stop: &Stop,
@@ -145,7 +149,7 @@ pub(crate) fn run(
     let began = Instant::now();
     let mut runs: Vec<Run> = plan.iter().map(|source| Run::new(source)).collect();
     let mut engine = Engine {
-        cx: Cx::new(pool, limits, stop, writer, gauge, redactor, began),
+        cx: Cx::new(pool, sampler, limits, stop, writer, gauge, redactor, began),
         phases: Vec::new(),
     };
     let ended_by = engine.run(&mut runs, limits, began, progress);
@@ -233,7 +237,14 @@ impl Engine<'_> {
     fn again(&mut self, runs: &mut [Run], window: Duration) {
         let phase = Instant::now();
         self.cx.last_reading(window.as_secs() as u32);
-        for run in runs.iter_mut().filter(|run| run.began) {
+        self.cx.stop_sampling();
+        // The profile comes last: its names are looked up while the others read.
+        let is_profile = |run: &Run| run.source.id == crate::perf::SOURCE_ID;
+        let (profile, others): (Vec<_>, Vec<_>) = runs
+            .iter_mut()
+            .filter(|run| run.began)
+            .partition(|run| is_profile(run));
+        for run in others.into_iter().chain(profile) {
             if let Some(again) = run.source.again {
                 if self.cx.is_over() {
                     *run.left_out

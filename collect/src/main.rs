@@ -16,6 +16,7 @@ mod encrypt;
 mod journal;
 mod namespaces;
 mod output;
+mod perf;
 mod plan;
 mod processes;
 mod redact;

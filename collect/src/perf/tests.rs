@@ -1,0 +1,1 @@
+//! The resolver on real and hostile files.
