@@ -284,14 +284,16 @@ impl<'a> Elf<'a> {
         let name = u32_of(symbol, 0);
         let first = names.first_from(start);
         if size == 0 {
-            if let Some(candidate) = found.get_mut(first)
-                && candidate.before.is_none_or(|(other, _)| other < start)
-            {
-                candidate.before = Some((start, name));
+            if let Some(candidate) = found.get_mut(first) {
+                candidate.before = candidate.before.max(Some((start, Some(name))));
             }
             return;
         }
         let last = names.first_from(start.saturating_add(size));
+        // What lies behind a function of a known size is not of the one before that.
+        if let Some(candidate) = found.get_mut(last) {
+            candidate.before = candidate.before.max(Some((start, None)));
+        }
         for candidate in found.get_mut(first..last).unwrap_or_default() {
             // Of two that hold an address the later one is the narrower.
             if candidate.within.is_none_or(|(other, _, _)| other < start) {
@@ -317,7 +319,7 @@ impl<'a> Elf<'a> {
             let guess = candidate.within.is_none();
             let symbol = candidate
                 .within
-                .or(before.map(|(start, name)| (start, 0, name)));
+                .or(before.and_then(|(start, name)| Some((start, 0, name?))));
             let Some((start, size, name)) = symbol.filter(|_| names.lacks(place, guess)) else {
                 continue;
             };
@@ -344,11 +346,12 @@ impl<'a> Elf<'a> {
     }
 }
 
-/// The best symbols for an address so far: start, size and place of the name.
+/// The best symbols for an address so far: start, size and place of the name; before it: the name
+/// of one without a size.
 #[derive(Clone, Default)]
 struct Candidate {
     within: Option<(u64, u64, u32)>,
-    before: Option<(u64, u32)>,
+    before: Option<(u64, Option<u32>)>,
 }
 
 fn gnu_build_id(mut notes: &[u8]) -> Option<Vec<u8>> {

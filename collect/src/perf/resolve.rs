@@ -108,7 +108,10 @@ pub(crate) fn resolve(tables: &Tables, wanted: &Wanted, proc: &OwnedFd, ends: In
             None => Err("the vdso of this process cannot be read".to_owned()),
         },
         Kind::File => match file_of(tables, module, proc) {
-            Ok(file) => elf_names(&*file, wanted, ends, &mut answer),
+            Ok(file) => elf_names(&*file, wanted, ends, &mut answer).map(|named| {
+                let id = answer.build_id.as_deref();
+                with_debug_file(named, id, module.pid, proc, ends)
+            }),
             Err(why) => Err(why),
         },
         Kind::PerfMap { .. } => match &module.file {
@@ -218,6 +221,41 @@ fn elf_names(
             (*hit, found.cloned(), offset)
         })
         .collect())
+}
+
+/// Names out of a separate file of symbols, where the distribution's package of them is installed.
+fn with_debug_file(
+    mut named: Named,
+    build_id: Option<&str>,
+    pid: u32,
+    proc: &OwnedFd,
+    ends: Instant,
+) -> Named {
+    let is_complete = named.iter().all(|(_, found, _)| found.is_some());
+    let place = build_id
+        .and_then(|id| id.split_at_checked(2))
+        .filter(|_| !is_complete);
+    let Some((folder, file)) = place else {
+        return named;
+    };
+    let path = format!("/usr/lib/debug/.build-id/{folder}/{file}.debug");
+    let Some(file) = open_inside(proc, pid, &path) else {
+        return named;
+    };
+    let Ok(elf) = Elf::open(&file) else {
+        return named;
+    };
+    // Its segments are those of the binary.
+    let address = |hit: &(u64, u64)| elf.address_of(hit.0);
+    let mut names = Names::new(named.iter().filter_map(|(hit, ..)| address(hit)).collect());
+    elf.symbols(&mut names, ends);
+    for (hit, found, offset) in named.iter_mut().filter(|(_, found, _)| found.is_none()) {
+        *found = address(hit).and_then(|address| names.get(address)).cloned();
+        *offset = found
+            .as_ref()
+            .and_then(|found| elf.offset_of(found.address));
+    }
+    named
 }
 
 /// The symbol table that Fedora and its kin pack into stripped binaries (mini-debuginfo).

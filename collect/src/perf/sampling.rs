@@ -31,8 +31,9 @@ pub(crate) struct Counts {
     /// As `PERF_RECORD_LOST` tells; it misses those at the end.
     pub(crate) lost_records: u64,
     pub(crate) throttled: u64,
-    /// User addresses outside of every known mapping: a call chain that broke.
-    pub(crate) outside: u64,
+    /// Samples whose call chain broke: an address was outside of every mapping. What a function
+    /// without a frame pointer leaves there is no caller, nor is what comes behind it.
+    pub(crate) broken: u64,
     /// Addresses beyond those that are counted.
     pub(crate) not_counted: u64,
 }
@@ -323,7 +324,10 @@ impl Sampling {
                     }
                 };
                 match place {
-                    None => self.counts.outside += 1,
+                    None => {
+                        self.counts.broken += 1;
+                        break;
+                    }
                     Some(place) if counts.len() < ADDRESSES || counts.contains_key(&place) => {
                         *counts.entry(place).or_default() += 1;
                     }

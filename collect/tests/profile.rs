@@ -1,0 +1,324 @@
+//! The CPU profile of this machine: what `perf` opens, and names of programs that burn CPU.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+mod fake;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+
+use fake::{FakeNode, bytes, collect, read};
+use freezeframe_bundle::{Item, Outcome};
+use serde_json::Value;
+
+/// Profiles of the whole machine disturb one another.
+static ALONE: Mutex<()> = Mutex::new(());
+
+const BURN: &str = r"
+#include <stdint.h>
+__attribute__((noinline)) uint64_t leaf_hash(uint64_t x) {
+  for (int i = 0; i < 5000; i++) x = x * 6364136223846793005ULL + 1442695040888963407ULL + (x >> 7);
+  return x;
+}
+__attribute__((noinline)) uint64_t middle_step(uint64_t x) { return leaf_hash(x) + leaf_hash(x + 1) + 1; }
+int main(void) { volatile uint64_t s = 1; for (;;) s = middle_step(s); }
+";
+
+/// A function written to memory at run time, and its perf map in the folder `/tmp` that it sees.
+const GENERATE: &str = r#"
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+int main(void) {
+  unsigned char loop[] = {0xb9, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xc9, 0x75, 0xfc, 0xeb, 0xf5};
+  unsigned char *code = mmap(0, 4096, 7, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  char path[64];
+  memcpy(code, loop, sizeof loop);
+  snprintf(path, sizeof path, "/tmp/perf-%d.map", getpid());
+  FILE *map = fopen(path, "w");
+  if (!map) return 1;
+  fprintf(map, "%lx %x GeneratedLoop::run(int, int)\n", (unsigned long)code, (int)sizeof loop);
+  fclose(map);
+  ((void (*)(void))code)();
+}
+"#;
+
+/// A program that runs until this is dropped.
+struct Load(Child);
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn run(program: &Path) -> Load {
+    Load(Command::new(program).stdout(Stdio::null()).spawn().unwrap())
+}
+
+/// Whether this machine can be sampled and has a compiler.
+fn is_possible(why_not: &str) -> bool {
+    let root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
+    let compiler = Command::new("cc").arg("--version").output().is_ok();
+    if !root || !compiler {
+        println!("skipped: {why_not} needs root and a C compiler");
+    }
+    root && compiler
+}
+
+fn compile(folder: &Path, name: &str, source: &str, flags: &[&str]) -> PathBuf {
+    let (text, program) = (folder.join(format!("{name}.c")), folder.join(name));
+    std::fs::write(&text, source).unwrap();
+    let mut compiler = Command::new("cc");
+    compiler
+        .args(["-O1", "-o"])
+        .arg(&program)
+        .arg(&text)
+        .args(flags);
+    assert!(compiler.status().unwrap().success());
+    program
+}
+
+/// A profile as it is in the bundle.
+struct Profile {
+    folder: tempfile::TempDir,
+    items: Vec<Item>,
+}
+
+impl Profile {
+    fn take(window: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = collect(folder.path());
+        command.args(["--only", "perf", "--window", window, "-o", "b.tar.zst"]);
+        let output = command.output().unwrap();
+        let (items, contents) = read(&folder.path().join("b.tar.zst"));
+        let summary = contents.summary.unwrap();
+        let source = &summary.sources[0];
+        if bytes(&items, "perf/meta.json").is_none() {
+            println!("skipped: no sampling here: {:?}", source.outcome);
+            assert!(source.outcome.reason().is_some());
+            return None;
+        }
+        assert!(output.status.success(), "{}", fake::stderr(&output));
+        Some(Self { folder, items })
+    }
+
+    fn lines(&self, member: &str) -> Vec<Value> {
+        let bytes = bytes(&self.items, member).unwrap();
+        let lines = bytes
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
+        lines
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect()
+    }
+
+    /// Names of what was hit in the module with this path, and how often.
+    fn names(&self, path: &Path) -> Vec<(String, u64)> {
+        let path = path.to_str().unwrap();
+        let modules = self.lines("perf/modules.jsonl");
+        let ids: Vec<&Value> = modules
+            .iter()
+            .filter(|module| module["path"] == path)
+            .map(|module| &module["module"])
+            .collect();
+        let symbols = self.lines("perf/symbols.jsonl");
+        let of_it = symbols
+            .iter()
+            .filter(|symbol| ids.contains(&&symbol["module"]));
+        of_it
+            .map(|symbol| {
+                let hits = symbol["hits"].as_array().unwrap().iter();
+                let hits = hits.map(|hit| hit[1].as_u64().unwrap()).sum();
+                (symbol["name"].as_str().unwrap_or("?").to_owned(), hits)
+            })
+            .collect()
+    }
+
+    fn assert_hot(&self, path: &Path, name: &str) {
+        let names = self.names(path);
+        let hottest = names
+            .iter()
+            .max_by_key(|(found, hits)| (*hits, found == name));
+        let hottest = hottest.map(|(name, _)| name.as_str());
+        assert_eq!(hottest, Some(name), "{}: {names:?}", path.display());
+    }
+}
+
+#[test]
+fn hot_functions_have_names_wherever_they_are() {
+    let _alone = ALONE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    if !is_possible("a profile") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let with_frames = compile(folder, "frames", BURN, &["-fno-omit-frame-pointer"]);
+    let without = compile(folder, "without", BURN, &["-fomit-frame-pointer"]);
+    let deleted = compile(folder, "deleted", BURN, &[]);
+    // Where this test cannot see it by its path: in a mount namespace with another root.
+    std::fs::create_dir_all(folder.join("root/tmp")).unwrap();
+    let inside = compile(&folder.join("root"), "inside", BURN, &["-static"]);
+    compile(&folder.join("root"), "generate", GENERATE, &["-static"]);
+    let chroot = |program: &str| {
+        let mut command = Command::new("unshare");
+        command
+            .args(["-mpf", "--kill-child", "chroot"])
+            .arg(folder.join("root"))
+            .arg(program);
+        Load(command.spawn().unwrap())
+    };
+    let mut loads = vec![run(&with_frames), run(&without), run(&deleted)];
+    loads.extend([chroot("/inside"), chroot("/generate")]);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    std::fs::remove_file(&deleted).unwrap();
+    let Some(profile) = Profile::take("3") else {
+        return;
+    };
+    drop(loads);
+    profile.assert_hot(&with_frames, "leaf_hash");
+    profile.assert_hot(&without, "leaf_hash");
+    profile.assert_hot(&deleted, "leaf_hash");
+    profile.assert_hot(&inside, "leaf_hash");
+    profile.assert_hot(Path::new("/tmp/perf-1.map"), "GeneratedLoop::run(int, int)");
+    // Callers are there where frame pointers are; a leaf function has none of its own.
+    let names = profile.names(&with_frames);
+    assert!(names.iter().any(|(name, _)| name == "main"), "{names:?}");
+    let modules = profile.lines("perf/modules.jsonl");
+    let module = |path: &Path| {
+        let path = path.to_str().unwrap();
+        modules
+            .iter()
+            .find(|module| module["path"] == path)
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(module(&deleted)["deleted"], true);
+    assert!(module(&with_frames)["build_id"].as_str().unwrap().len() == 40);
+    assert_opened_by_perf(&profile);
+}
+
+/// The real `perf` opens the records, and finds what we found.
+fn assert_opened_by_perf(profile: &Profile) {
+    let path = profile.folder.path().join("perf.data");
+    std::fs::write(&path, bytes(&profile.items, "perf/perf.data").unwrap()).unwrap();
+    let perf = |arguments: &[&str]| {
+        let output = Command::new("perf")
+            .args(arguments)
+            .arg("-i")
+            .arg(&path)
+            .output();
+        output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let Ok(report) = perf(&[
+        "report",
+        "--stdio",
+        "--no-children",
+        "-g",
+        "none",
+        "--sort",
+        "comm",
+    ]) else {
+        println!("skipped: no perf here");
+        return;
+    };
+    for comm in ["frames", "without", "deleted", "inside", "generate"] {
+        assert!(
+            report
+                .lines()
+                .any(|line| line.ends_with(comm) || line.trim_end().ends_with(comm)),
+            "{report}"
+        );
+    }
+    let script = perf(&["script", "-F", "comm,pid,event,ip,sym"]).unwrap();
+    assert!(script.contains("leaf_hash"), "{script}");
+    let meta = &profile.lines("perf/meta.json")[0];
+    let samples = script
+        .lines()
+        .filter(|line| line.contains("cpu-clock") || line.contains("cycles"));
+    assert_eq!(samples.count() as u64, meta["samples"].as_u64().unwrap());
+}
+
+#[test]
+fn stripped_go_binaries_have_names() {
+    let _alone = ALONE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let (source, program) = (folder.path().join("hot.go"), folder.path().join("hot"));
+    std::fs::write(
+        &source,
+        "package main\n\n//go:noinline\nfunc hotLoop(x uint64) uint64 {\n\tfor i := 0; i < 5000; i++ {\n\
+         \t\tx = x*31 + x>>7\n\t}\n\treturn x\n}\n\nfunc main() {\n\tfor x := uint64(1); ; {\n\
+         \t\tx = hotLoop(x)\n\t}\n}\n",
+    )
+    .unwrap();
+    let mut go = Command::new("go");
+    go.args(["build", "-ldflags", "-s -w", "-o"])
+        .arg(&program)
+        .arg(&source);
+    if !go.status().is_ok_and(|status| status.success()) || !is_possible("a profile") {
+        println!("skipped: no Go here");
+        return;
+    }
+    let load = run(&program);
+    let profile = Profile::take("2");
+    drop(load);
+    if let Some(profile) = profile {
+        profile.assert_hot(&program, "main.hotLoop");
+    }
+}
+
+#[test]
+fn a_program_that_ends_early_keeps_its_names() {
+    let _alone = ALONE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    if !is_possible("a profile") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let burn = compile(folder.path(), "brief", BURN, &[]);
+    let path = burn.clone();
+    let brief = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(700));
+        let load = run(&path);
+        std::thread::sleep(std::time::Duration::from_millis(1200));
+        drop(load);
+        std::fs::remove_file(&path).unwrap();
+    });
+    let profile = Profile::take("3");
+    brief.join().unwrap();
+    if let Some(profile) = profile {
+        profile.assert_hot(&burn, "leaf_hash");
+        let processes = profile.lines("perf/processes.jsonl");
+        let brief = processes
+            .iter()
+            .find(|process| process["comm"] == "brief")
+            .unwrap();
+        assert!(brief["executed_ns"].as_u64().unwrap() > 0);
+        assert!(brief["cgroups"].is_array());
+    }
+}
+
+#[test]
+fn a_folder_is_not_sampled() {
+    let node = FakeNode::new();
+    node.collect(&["--only", "perf", "--window", "1"]);
+    let (_, contents) = node.read();
+    let outcome = contents.summary.unwrap().sources[0].outcome.clone();
+    assert_eq!(outcome, Outcome::Absent("only of the live node".to_owned()));
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = collect(folder.path());
+    command.args(["--only", "perf", "--window", "0", "-o", "b.tar.zst"]);
+    assert!(command.status().unwrap().code().is_some());
+    let (_, contents) = read(&folder.path().join("b.tar.zst"));
+    let outcome = contents.summary.unwrap().sources[0].outcome.clone();
+    assert!(matches!(outcome, Outcome::Skipped(_)), "{outcome:?}");
+}
