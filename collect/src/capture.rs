@@ -41,6 +41,14 @@ pub(crate) struct Limits {
     pub(crate) max_bytes: u64,
 }
 
+/// The processes of a capture, which were forked before it opened anything.
+pub(crate) struct Staff {
+    /// Those that read.
+    pub(crate) pool: Pool,
+    /// The one that samples CPUs, where there is to be a profile.
+    pub(crate) sampler: Option<Sampler>,
+}
+
 /// Tells a person how far it is.
 pub(crate) type Progress<'a> = &'a mut dyn FnMut(&SourceRecord);
 
@@ -136,8 +144,7 @@ impl Run {
 
 /// Runs the plan and seals the bundle.
 pub(crate) fn run(
-    pool: Pool,
-    sampler: Option<Sampler>,
+    staff: Staff,
     plan: &[&'static Source],
     limits: Limits,
     stop: &Stop,
@@ -149,7 +156,7 @@ pub(crate) fn run(
     let began = Instant::now();
     let mut runs: Vec<Run> = plan.iter().map(|source| Run::new(source)).collect();
     let mut engine = Engine {
-        cx: Cx::new(pool, sampler, limits, stop, writer, gauge, redactor, began),
+        cx: Cx::new(staff, limits, stop, writer, gauge, redactor, began),
         phases: Vec::new(),
     };
     let ended_by = engine.run(&mut runs, limits, began, progress);

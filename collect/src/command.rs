@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use freezeframe_bundle::{Capture, FormatVersion, PlannedSource, SourceRecord, Summary, Writer};
 
-use crate::capture::{self, Limits};
+use crate::capture::{self, Limits, Staff};
 use crate::cli::{PlanArgs, RunArgs};
 use crate::encrypt::Sink;
 use crate::output::Output;
@@ -64,8 +64,7 @@ pub(crate) fn run(args: &RunArgs, stop: &Stop, is_terminal: bool) -> anyhow::Res
     };
     let mut show = Show::new(args, is_terminal, plan.len());
     let sealed = capture::run(
-        pool,
-        sampler,
+        Staff { pool, sampler },
         &plan,
         limits,
         stop,

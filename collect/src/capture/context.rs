@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use freezeframe_bundle::{Outcome, Writer};
 
 use super::hang::Hangs;
-use super::{Limits, Run};
+use super::{Limits, Run, Staff};
 use crate::cost::{Tally, Usage};
 use crate::encrypt::Sink;
 use crate::output::Gauge;
@@ -102,8 +102,7 @@ struct Ticks {
 
 impl<'a> Cx<'a> {
     pub(super) fn new(
-        pool: Pool,
-        sampler: Option<Sampler>,
+        staff: Staff,
         limits: Limits,
         stop: &'a Stop,
         writer: Writer<Sink>,
@@ -112,8 +111,8 @@ impl<'a> Cx<'a> {
         began: Instant,
     ) -> Self {
         Self {
-            pool,
-            sampler,
+            pool: staff.pool,
+            sampler: staff.sampler,
             sampling_cost: Usage::default(),
             stop,
             limits,

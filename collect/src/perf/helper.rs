@@ -15,7 +15,7 @@ use super::frame;
 use super::resolve::{self, Answer, Wanted};
 use super::sampling::Sampling;
 use super::seen::{self, Seen, Task};
-use super::tables::Tables;
+use super::tables::{Module, Tables};
 use crate::{cost, worker};
 
 /// Tasks that are asked about at once.
@@ -163,10 +163,7 @@ impl Office {
         let held = sampling.tables.modules.iter();
         let held: Vec<_> = held.filter(|module| module.file.is_some()).collect();
         let room = room().saturating_sub(held.len());
-        let held = held
-            .into_iter()
-            .filter_map(|module| module.held_key())
-            .collect();
+        let held = held.into_iter().filter_map(Module::held_key).collect();
         let proc = self.proc.try_clone()?;
         let cgroups = unified_hierarchy(&self.root);
         let assistant = std::cell::RefCell::new(Assistant::new(proc, cgroups, held, room));

@@ -18,7 +18,7 @@ pub(crate) struct KernelText {
     /// `_text` and `_etext`.
     pub(crate) start: u64,
     pub(crate) end: u64,
-    /// Whether all addresses are zero: `kernel.kptr_restrict`, or no CAP_SYSLOG.
+    /// Whether all addresses are zero: `kernel.kptr_restrict`, or no `CAP_SYSLOG`.
     pub(crate) is_hidden: bool,
 }
 
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     fn soon() -> Instant {
-        Instant::now() + Duration::from_secs(60)
+        Instant::now() + Duration::from_mins(1)
     }
 
     #[test]

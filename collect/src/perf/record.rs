@@ -1,4 +1,4 @@
-//! Records of the ring buffer: `perf_event.h`, and perf_event_open(2).
+//! Records of the ring buffer: `perf_event.h`, and `perf_event_open(2)`.
 //!
 //! They come from the kernel of this machine, but the copy of a buffer may be torn: every length is
 //! checked.

@@ -247,10 +247,12 @@ fn with_debug_file(
     };
     // Its segments are those of the binary.
     let address = |hit: &(u64, u64)| elf.address_of(hit.0);
-    let mut names = Names::new(named.iter().filter_map(|(hit, ..)| address(hit)).collect());
-    elf.symbols(&mut names, ends);
+    let mut symbols = Names::new(named.iter().filter_map(|(hit, ..)| address(hit)).collect());
+    elf.symbols(&mut symbols, ends);
     for (hit, found, offset) in named.iter_mut().filter(|(_, found, _)| found.is_none()) {
-        *found = address(hit).and_then(|address| names.get(address)).cloned();
+        *found = address(hit)
+            .and_then(|address| symbols.get(address))
+            .cloned();
         *offset = found
             .as_ref()
             .and_then(|found| elf.offset_of(found.address));

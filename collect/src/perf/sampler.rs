@@ -44,7 +44,7 @@ pub(crate) fn run(mut socket: UnixStream) -> io::Result<()> {
     }
     let settings = Settings::read(&proc);
     let frequency = settings.allowed(config.frequency);
-    let online = online(&system);
+    let online = online(system.as_ref());
     let mut sampling = match Sampling::open(frequency, &online) {
         Ok(sampling) => sampling,
         Err(refusals) => return frame::send(&mut socket, &Reply::Refused(refusals, settings)),
@@ -62,7 +62,13 @@ pub(crate) fn run(mut socket: UnixStream) -> io::Result<()> {
     }
     let mut office = Office::new(proc, root);
     let forgotten = Instant::now() + Duration::from_micros(config.window_us) + FORGOTTEN;
-    let stop = sample(&socket, &system, &mut sampling, &mut office, forgotten)?;
+    let stop = sample(
+        &socket,
+        system.as_ref(),
+        &mut sampling,
+        &mut office,
+        forgotten,
+    )?;
     let ended = clock::now();
     let ends = Instant::now() + Duration::from_micros(stop.time_us);
     let began = Instant::now();
@@ -100,7 +106,7 @@ pub(crate) fn run(mut socket: UnixStream) -> io::Result<()> {
 /// Drains and looks at processes until it is told to stop.
 fn sample(
     mut socket: &UnixStream,
-    system: &Option<OwnedFd>,
+    system: Option<&OwnedFd>,
     sampling: &mut Sampling,
     office: &mut Office,
     forgotten: Instant,
@@ -171,8 +177,7 @@ fn open_folders(root: &OsString) -> io::Result<(OwnedFd, Option<OwnedFd>)> {
 
 /// Whether it is a file system of this kernel, and no copy of one.
 fn is_live(proc: &OwnedFd) -> bool {
-    rustix::fs::fstatfs(proc)
-        .is_ok_and(|system| system.f_type as i64 == i64::from(rustix::fs::PROC_SUPER_MAGIC))
+    rustix::fs::fstatfs(proc).is_ok_and(|system| system.f_type == rustix::fs::PROC_SUPER_MAGIC)
 }
 
 /// One descriptor per CPU and one per file of a process are more than a shell allows.
@@ -211,10 +216,8 @@ fn pids(proc: &OwnedFd) -> Vec<u32> {
 }
 
 /// CPUs that are online; the first one at least.
-fn online(system: &Option<OwnedFd>) -> Vec<u32> {
-    let file = system
-        .as_ref()
-        .and_then(|folder| openat(folder, "online", READ, Mode::empty()).ok());
+fn online(system: Option<&OwnedFd>) -> Vec<u32> {
+    let file = system.and_then(|folder| openat(folder, "online", READ, Mode::empty()).ok());
     let mut text = [0; 4096];
     let count = file.and_then(|file| rustix::io::read(&file, &mut text).ok());
     let text = text.get(..count.unwrap_or(0)).unwrap_or_default();

@@ -312,16 +312,13 @@ impl Sampling {
                     Some((KERNEL, hit.address))
                 } else {
                     let key = (sample.pid, hit.address, is_new);
-                    match places.get(&key) {
-                        Some(place) => *place,
-                        None => {
-                            let place = self.tables.find(sample.pid, hit.address, sample.time);
-                            if places.len() < ADDRESSES {
-                                places.insert(key, place);
-                            }
-                            place
+                    places.get(&key).copied().unwrap_or_else(|| {
+                        let place = self.tables.find(sample.pid, hit.address, sample.time);
+                        if places.len() < ADDRESSES {
+                            places.insert(key, place);
                         }
-                    }
+                        place
+                    })
                 };
                 match place {
                     None => {

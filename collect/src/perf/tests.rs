@@ -9,7 +9,7 @@ use super::go;
 use super::names::{Names, addresses};
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+    Instant::now() + Duration::from_mins(1)
 }
 
 fn open(path: &str) -> OwnedFd {
