@@ -49,6 +49,14 @@ pub(crate) struct Staff {
     pub(crate) sampler: Option<Sampler>,
 }
 
+/// Where everything goes.
+pub(crate) struct Bundle {
+    pub(crate) writer: Writer<Sink>,
+    /// How large it has become.
+    pub(crate) gauge: Rc<Gauge>,
+    pub(crate) redactor: Redactor,
+}
+
 /// Tells a person how far it is.
 pub(crate) type Progress<'a> = &'a mut dyn FnMut(&SourceRecord);
 
@@ -148,15 +156,13 @@ pub(crate) fn run(
     plan: &[&'static Source],
     limits: Limits,
     stop: &Stop,
-    writer: Writer<Sink>,
-    gauge: Rc<Gauge>,
-    redactor: Redactor,
+    bundle: Bundle,
     progress: Progress<'_>,
 ) -> anyhow::Result<Sealed> {
     let began = Instant::now();
     let mut runs: Vec<Run> = plan.iter().map(|source| Run::new(source)).collect();
     let mut engine = Engine {
-        cx: Cx::new(staff, limits, stop, writer, gauge, redactor, began),
+        cx: Cx::new(staff, limits, stop, bundle, began),
         phases: Vec::new(),
     };
     let ended_by = engine.run(&mut runs, limits, began, progress);

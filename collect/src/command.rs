@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use freezeframe_bundle::{Capture, FormatVersion, PlannedSource, SourceRecord, Summary, Writer};
 
-use crate::capture::{self, Limits, Staff};
+use crate::capture::{self, Bundle, Limits, Staff};
 use crate::cli::{PlanArgs, RunArgs};
 use crate::encrypt::Sink;
 use crate::output::Output;
@@ -68,9 +68,11 @@ pub(crate) fn run(args: &RunArgs, stop: &Stop, is_terminal: bool) -> anyhow::Res
         &plan,
         limits,
         stop,
-        writer,
-        gauge,
-        redactor,
+        Bundle {
+            writer,
+            gauge,
+            redactor,
+        },
         &mut |record| {
             show.source(record);
         },

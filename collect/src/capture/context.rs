@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use freezeframe_bundle::{Outcome, Writer};
 
 use super::hang::Hangs;
-use super::{Limits, Run, Staff};
+use super::{Bundle, Limits, Run, Staff};
 use crate::cost::{Tally, Usage};
 use crate::encrypt::Sink;
 use crate::output::Gauge;
@@ -105,9 +105,7 @@ impl<'a> Cx<'a> {
         staff: Staff,
         limits: Limits,
         stop: &'a Stop,
-        writer: Writer<Sink>,
-        gauge: Rc<Gauge>,
-        redactor: Redactor,
+        bundle: Bundle,
         began: Instant,
     ) -> Self {
         Self {
@@ -117,9 +115,9 @@ impl<'a> Cx<'a> {
             stop,
             limits,
             began,
-            writer,
-            gauge,
-            redactor,
+            writer: bundle.writer,
+            gauge: bundle.gauge,
+            redactor: bundle.redactor,
             failure: None,
             buffer: Vec::new(),
             tally: Tally::default(),

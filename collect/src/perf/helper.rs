@@ -212,12 +212,9 @@ pub(crate) fn names(
         let Ok((pid, mut socket)) = resolver(tables, rest, proc, ends) else {
             break;
         };
-        while answers.len() < wanted.len() {
-            let patience = NAMES_PATIENCE.min(ends.saturating_duration_since(Instant::now()));
-            let _ = socket.set_read_timeout(Some(patience.max(Duration::from_millis(1))));
-            if !is_ready(socket.as_fd(), patience) {
-                break;
-            }
+        while answers.len() < wanted.len() && waits_for(&socket, pid, ends) {
+            let left = ends.saturating_duration_since(Instant::now());
+            let _ = socket.set_read_timeout(Some(left.max(Duration::from_millis(1))));
             let Ok(answer) = frame::receive(&mut socket) else {
                 break;
             };
@@ -231,6 +228,19 @@ pub(crate) fn names(
     }
     answers.resize_with(wanted.len(), || None);
     answers
+}
+
+/// Whether an answer comes. One that has no turn on a starved node is waited for until the end.
+fn waits_for(socket: &UnixStream, pid: Pid, ends: Instant) -> bool {
+    loop {
+        let left = ends.saturating_duration_since(Instant::now());
+        if is_ready(socket.as_fd(), NAMES_PATIENCE.min(left)) {
+            return true;
+        }
+        if Instant::now() >= ends || cost::state_of(pid) != Some('R') {
+            return false;
+        }
+    }
 }
 
 fn resolver(

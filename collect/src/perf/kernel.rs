@@ -29,7 +29,7 @@ pub(crate) fn symbols(source: &dyn Source, names: &mut Names, ends: Instant) -> 
         ..KernelText::default()
     };
     let mut best: Vec<(u64, u64, Option<String>)> = vec![(0, u64::MAX, None); names.len()];
-    lines(source, ends, &mut |line| {
+    let is_whole = lines(source, ends, &mut |line| {
         let mut fields = line.splitn(3, |byte| *byte == b' ');
         let (Some(address), Some(kind), Some(name)) = (
             fields.next().and_then(hexadecimal),
@@ -75,7 +75,10 @@ pub(crate) fn symbols(source: &dyn Source, names: &mut Names, ends: Instant) -> 
         if let Some(name) = name {
             before = Some((start, name));
         }
-        if let (Some((start, name)), Some(end)) = (&before, ends_at.get(place)) {
+        // Of a list that was not read to its end only what something follows is certain.
+        if let (Some((start, name)), Some(end)) = (&before, ends_at.get(place))
+            && (is_whole || *end != u64::MAX)
+        {
             let found = Found {
                 address: *start,
                 size: if *end == u64::MAX {
@@ -118,13 +121,13 @@ fn hexadecimal(text: &[u8]) -> Option<u64> {
     u64::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).ok()
 }
 
-/// Goes through the lines of a file of any length.
-fn lines(source: &dyn Source, ends: Instant, each: &mut dyn FnMut(&[u8])) {
+/// Goes through the lines of a file of any length; whether it came to the end.
+fn lines(source: &dyn Source, ends: Instant, each: &mut dyn FnMut(&[u8])) -> bool {
     let mut buffer = vec![0; CHUNK_BYTES];
     let (mut kept, mut at) = (0, 0);
     while Instant::now() < ends {
         let Some(space) = buffer.get_mut(kept..) else {
-            return;
+            return false;
         };
         let count = source.read_at(at, space);
         at += count as u64;
@@ -143,7 +146,7 @@ fn lines(source: &dyn Source, ends: Instant, each: &mut dyn FnMut(&[u8])) {
             each(line);
         }
         if count == 0 {
-            return;
+            return true;
         }
         // What is longer than any line is no line.
         let from = if filled - whole > LINE_BYTES {
@@ -154,6 +157,7 @@ fn lines(source: &dyn Source, ends: Instant, each: &mut dyn FnMut(&[u8])) {
         buffer.copy_within(from..filled, 0);
         kept = filled - from;
     }
+    false
 }
 
 #[cfg(test)]

@@ -87,8 +87,7 @@ pub(crate) fn run(
     // Before Linux 4.7 it does not count what is mapped.
     let _ = setrlimit(Resource::Data, limit);
     for one in wanted {
-        let now = Instant::now();
-        let answer = resolve(tables, one, proc, ends.min(now + MODULE_TIME));
+        let answer = resolve(tables, one, proc, ends);
         frame::send(&mut socket, &answer)?;
         socket.flush()?;
     }
@@ -101,6 +100,11 @@ pub(crate) fn resolve(tables: &Tables, wanted: &Wanted, proc: &OwnedFd, ends: In
         return Answer::default();
     };
     let mut answer = Answer::default();
+    // The kernel is in every sample, and nobody can make its list longer.
+    let ends = match module.kind {
+        Kind::Kernel => ends,
+        _ => ends.min(Instant::now() + MODULE_TIME),
+    };
     let found = match module.kind {
         Kind::Kernel => kernel_names(wanted, proc, ends, &mut answer),
         Kind::Vdso => match own_vdso() {

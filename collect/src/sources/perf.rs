@@ -22,7 +22,7 @@ pub(crate) static SOURCE: Source = Source {
         "/proc/kallsyms",
     ],
     hazard: Hazard::Safe,
-    privacy: Privacy::Names,
+    privacy: Privacy::Records,
     deadline: Duration::from_secs(8),
     max_bytes: 192 << 20,
     estimate: Estimate::PerProcess(4),
