@@ -322,3 +322,65 @@ fn a_folder_is_not_sampled() {
     let outcome = contents.summary.unwrap().sources[0].outcome.clone();
     assert!(matches!(outcome, Outcome::Skipped(_)), "{outcome:?}");
 }
+
+/// What the real `perf` finds at the same time: a program's share of all samples, and of its own
+/// those in each function.
+#[test]
+#[ignore = "shares need a machine that is not starved: run it alone"]
+fn shares_are_those_of_perf_record() {
+    let _alone = ALONE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    if !is_possible("a profile") || Command::new("perf").arg("--version").output().is_err() {
+        println!("skipped: no perf here");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let programs = ["first", "second", "third"];
+    let loads = programs.map(|name| {
+        let flags = ["-fno-omit-frame-pointer"];
+        run(&compile(folder.path(), name, BURN, &flags))
+    });
+    let recorded = folder.path().join("recorded");
+    let mut perf = Command::new("perf");
+    perf.args(["record", "-q", "-F", "99", "-a", "-g", "-o"])
+        .arg(&recorded);
+    let mut perf = perf.args(["--", "sleep", "10"]).spawn().unwrap();
+    let profile = Profile::take("10");
+    perf.wait().unwrap();
+    drop(loads);
+    let Some(profile) = profile else { return };
+    let ours = folder.path().join("ours");
+    std::fs::write(&ours, bytes(&profile.items, "perf/perf.data").unwrap()).unwrap();
+    let (ours, theirs) = (shares(&ours), shares(&recorded));
+    for name in programs {
+        let share = |list: &[(String, f64)]| list.iter().find(|(comm, _)| comm == name).unwrap().1;
+        let (ours, theirs) = (share(&ours), share(&theirs));
+        println!("{name}: {ours:.1} % beside {theirs:.1} %");
+        assert!(
+            (ours - theirs).abs() < 3.0,
+            "{name}: {ours} beside {theirs}"
+        );
+    }
+}
+
+/// Shares of all samples that are not idle, by program, for its hot function.
+fn shares(data: &Path) -> Vec<(String, f64)> {
+    let mut script = Command::new("perf");
+    script
+        .args(["script", "-G", "-F", "comm,ip,sym", "-i"])
+        .arg(data);
+    let text = String::from_utf8_lossy(&script.output().unwrap().stdout).into_owned();
+    let lines = text.lines().map(str::trim);
+    let lines: Vec<&str> = lines
+        .filter(|line| !line.is_empty() && !line.starts_with("swapper"))
+        .collect();
+    let mut counts = std::collections::BTreeMap::<String, f64>::new();
+    for line in &lines {
+        let comm = line.split_ascii_whitespace().next().unwrap_or_default();
+        if line.contains("leaf_hash") {
+            *counts.entry(comm.to_owned()).or_default() += 100.0 / lines.len() as f64;
+        }
+    }
+    counts.into_iter().collect()
+}

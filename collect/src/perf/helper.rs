@@ -285,3 +285,7 @@ pub(crate) fn wait_a_moment(pid: Pid) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "helper_tests.rs"]
+mod tests;
