@@ -384,3 +384,38 @@ fn shares(data: &Path) -> Vec<(String, f64)> {
     }
     counts.into_iter().collect()
 }
+
+#[test]
+fn who_may_not_sample_is_told_what_it_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(folder.path(), mode).unwrap();
+    let binary = folder.path().join("collect");
+    std::fs::copy(collect(folder.path()).get_program(), &binary).unwrap();
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
+        .arg(&binary);
+    command.args(["--only", "perf,system", "--window", "1", "-o", "b.tar.zst"]);
+    let output = command.current_dir(folder.path()).output();
+    let paranoid = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid");
+    let is_closed =
+        paranoid.is_ok_and(|text| text.trim().parse().is_ok_and(|level: i64| level > 0));
+    if !output.is_ok_and(|output| output.status.code() == Some(3)) || !is_closed {
+        println!("skipped: no setpriv, or everybody may sample here");
+        return;
+    }
+    let (items, contents) = read(&folder.path().join("b.tar.zst"));
+    let summary = contents.summary.unwrap();
+    let Outcome::Denied(why) = &summary.sources[0].outcome else {
+        panic!("{:?}", summary.sources[0].outcome);
+    };
+    assert!(
+        why.contains("CAP_PERFMON") && why.contains("perf_event_paranoid is"),
+        "{why}"
+    );
+    assert!(
+        bytes(&items, "root/proc/stat").is_some(),
+        "the rest is unaffected"
+    );
+}

@@ -13,6 +13,8 @@ const FEATURES: u64 = 1 << 4 | 1 << 6 | 1 << 7;
 /// `PERF_RECORD_MISC_KERNEL` and `_USER`.
 const MISC_KERNEL: u16 = 1;
 const MISC_USER: u16 = 2;
+/// `PERF_RECORD_MISC_FORK_EXEC`: `perf` is not to give it the mappings of its parent.
+const MISC_FORK_EXEC: u16 = 1 << 13;
 /// `PROT_READ | PROT_EXEC` and `MAP_PRIVATE`.
 const READ_EXECUTE: u32 = 5;
 const PRIVATE: u32 = 2;
@@ -133,7 +135,7 @@ fn task(bytes: &mut Vec<u8>, pid: u32, parent: u32, tid: u32, comm: Option<&str>
     };
     let mut body = [pid, parent, tid, parent].map(u32::to_ne_bytes).concat();
     body.extend([0; 8]);
-    record(bytes, kind::FORK, 0, (pid, tid), &body);
+    record(bytes, kind::FORK, MISC_FORK_EXEC, (pid, tid), &body);
     let mut body = [pid, tid].map(u32::to_ne_bytes).concat();
     text(&mut body, comm);
     record(bytes, kind::COMM, 0, (pid, tid), &body);

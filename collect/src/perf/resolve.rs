@@ -145,7 +145,7 @@ pub(crate) fn resolve(tables: &Tables, wanted: &Wanted, proc: &OwnedFd, ends: In
 }
 
 /// A hit, its name, and the offset in the file of where the name's function begins.
-type Named = Vec<((u64, u64), Option<Found>, Option<u64>)>;
+pub(crate) type Named = Vec<((u64, u64), Option<Found>, Option<u64>)>;
 
 fn offsets(wanted: &Wanted) -> Vec<u64> {
     wanted
@@ -196,7 +196,7 @@ impl Source for Sequential {
 }
 
 /// Names out of an ELF file: its symbols, those of Go, those that distributions pack beside.
-fn elf_names(
+pub(crate) fn elf_names(
     source: &dyn Source,
     wanted: &Wanted,
     ends: Instant,

@@ -212,3 +212,116 @@ fn go_functions_have_names_in_stripped_binaries() {
         let _ = names_at(&&go_binary(0x40_2000, count)[..], &hits);
     }
 }
+
+/// A binary without symbols of its own, its table packed as Fedora does.
+#[test]
+fn mini_debuginfo_names_what_was_stripped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let text = "__attribute__((noinline)) static int hidden(int x) { return x * 31 + (x >> 7); }\n\
+                int main(int n, char **v) { (void)v; return hidden(n); }\n";
+    std::fs::write(path("a.c"), text).unwrap();
+    let run = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        let status = command.args(arguments).current_dir(folder.path()).status();
+        status.is_ok_and(|status| status.success())
+    };
+    let is_built = run("cc", &["-O1", "-o", "whole", "a.c"])
+        && run("objcopy", &["--only-keep-debug", "whole", "debug"])
+        && run("xz", &["-k", "--check=crc64", "debug"])
+        && run("strip", &["-s", "-o", "stripped", "whole"])
+        && run(
+            "objcopy",
+            &[
+                "--add-section",
+                ".gnu_debugdata=debug.xz",
+                "stripped",
+                "packed",
+            ],
+        );
+    if !is_built {
+        println!("skipped: no cc, binutils or xz");
+        return;
+    }
+    let whole = functions(path("whole").to_str().unwrap(), &["-S"]);
+    let (address, _) = whole.iter().find(|(_, name)| name == "hidden").unwrap();
+    let file = open(path("packed").to_str().unwrap());
+    let offset = Elf::open(&file).unwrap().offset_of(address + 1).unwrap();
+    assert_eq!(
+        names_at(&file, &[offset]).unwrap(),
+        [None],
+        "it is stripped"
+    );
+    let mut answer = super::resolve::Answer::default();
+    let wanted = super::resolve::Wanted {
+        module: 2,
+        hits: vec![(offset, 3)],
+    };
+    let found = super::resolve::elf_names(&file, &wanted, soon(), &mut answer).unwrap();
+    assert_eq!(found[0].1.as_ref().unwrap().name, "hidden");
+    assert!(answer.build_id.is_some());
+}
+
+/// 300 MB with a million symbols: only the tables are read, and never longer than allowed.
+#[test]
+fn a_large_binary_is_read_piece_by_piece() {
+    use std::io::{Seek, SeekFrom, Write};
+    const SYMBOLS: u64 = 1_000_000;
+    let mut file = tempfile::tempfile().unwrap();
+    let (symbols_at, names_at, sections_at) = (0x1000_0000_u64, 0x1200_0000_u64, 0x1240_0000_u64);
+    let mut header = go_binary(0, 0)[..64].to_vec();
+    header[40..48].copy_from_slice(&sections_at.to_le_bytes());
+    header[60..64].copy_from_slice(&[3, 0, 0, 0]);
+    let mut segment = [5 << 32 | 1_u64, 0, 0x40_0000, 0x40_0000]
+        .map(u64::to_le_bytes)
+        .concat();
+    segment.extend(
+        [0x1000_0000_u64, 0x1000_0000, 0x1000]
+            .map(u64::to_le_bytes)
+            .concat(),
+    );
+    file.write_all(&[header, segment].concat()).unwrap();
+    let mut table = Vec::with_capacity(SYMBOLS as usize * 24);
+    for number in 0..SYMBOLS {
+        table.extend([1_u32, 0x12 | 100 << 16].map(u32::to_le_bytes).concat());
+        table.extend(
+            [0x40_0000 + number * 256, 256]
+                .map(u64::to_le_bytes)
+                .concat(),
+        );
+    }
+    file.seek(SeekFrom::Start(symbols_at)).unwrap();
+    file.write_all(&table).unwrap();
+    file.seek(SeekFrom::Start(names_at)).unwrap();
+    file.write_all(b"\0some_function\0").unwrap();
+    let section = |kind: u32, at: u64, size: u64, link: u32| {
+        let mut bytes = [0, kind].map(u32::to_le_bytes).concat();
+        bytes.extend([0, 0, at, size].map(u64::to_le_bytes).concat());
+        bytes.extend([link, 0].map(u32::to_le_bytes).concat());
+        bytes.extend([8_u64, 24].map(u64::to_le_bytes).concat());
+        bytes
+    };
+    file.seek(SeekFrom::Start(sections_at)).unwrap();
+    let sections = [
+        section(0, 0, 0, 0),
+        section(2, symbols_at, SYMBOLS * 24, 2),
+        section(3, names_at, 16, 0),
+    ];
+    file.write_all(&sections.concat()).unwrap();
+    assert!(file.metadata().unwrap().len() > 300_000_000);
+    let file = OwnedFd::from(file);
+    let hits: Vec<u64> = (0..1000).map(|number| number * 250_000 + 3).collect();
+    assert!(names_at_all(&file, &hits));
+    // Without time nothing is read.
+    let elf = Elf::open(&file).unwrap();
+    let mut names = Names::new(vec![0x40_0003]);
+    elf.symbols(&mut names, Instant::now());
+    assert!(!names.is_complete());
+}
+
+fn names_at_all(file: &OwnedFd, hits: &[u64]) -> bool {
+    let names = names_at(file, hits).unwrap();
+    names
+        .iter()
+        .all(|name| name.as_deref() == Some("some_function"))
+}
