@@ -222,7 +222,7 @@ impl Engine<'_> {
         let phase = Instant::now();
         for place in 0..runs.len() {
             if again_pending && Instant::now() >= window_ends {
-                self.again(runs, limits.window);
+                self.again(runs, limits.window, progress);
                 again_pending = false;
             }
             if self.cx.is_over() {
@@ -232,7 +232,9 @@ impl Engine<'_> {
                 break;
             };
             self.read(run, run.source.capture);
-            progress(&run.record());
+            if !self.cx.is_sampling(run.source.id) {
+                progress(&run.record());
+            }
         }
         self.phase("first reading", phase);
         if again_pending {
@@ -240,14 +242,20 @@ impl Engine<'_> {
             self.cx.wait_until(window_ends);
             self.phase("waiting for the window's end", phase);
             if !self.cx.is_over() {
-                self.again(runs, limits.window);
+                self.again(runs, limits.window, progress);
+            }
+        }
+        for run in runs.iter_mut().filter(|run| run.began) {
+            if self.cx.is_sampling(run.source.id) {
+                let why = "the capture ended before the profile was complete";
+                run.verdict = Some(Outcome::Skipped(why.to_owned()));
             }
         }
         self.cx.ended_by().unwrap_or("plan").to_owned()
     }
 
     /// The reading at the end of the window.
-    fn again(&mut self, runs: &mut [Run], window: Duration) {
+    fn again(&mut self, runs: &mut [Run], window: Duration, progress: Progress<'_>) {
         let phase = Instant::now();
         self.cx.last_reading(window.as_secs() as u32);
         self.cx.stop_sampling();
@@ -265,7 +273,11 @@ impl Engine<'_> {
                         .or_default() += 1;
                     continue;
                 }
+                let was_sampling = self.cx.is_sampling(run.source.id);
                 self.read(run, again);
+                if was_sampling {
+                    progress(&run.record());
+                }
             }
         }
         self.cx.first_reading();

@@ -90,8 +90,10 @@ impl Sampler {
         window: Duration,
         frequency: u64,
     ) -> Result<(), Outcome> {
+        // The sampler is not in this folder.
+        let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
         let config = Config {
-            root: sampler::path_bytes(root),
+            root: sampler::path_bytes(&root),
             frequency,
             window_us: window.as_micros() as u64,
         };

@@ -159,6 +159,11 @@ impl<'a> Cx<'a> {
         started
     }
 
+    /// Whether this source is at work while others are read: what it gives comes later.
+    pub(super) fn is_sampling(&self, id: &str) -> bool {
+        id == crate::perf::SOURCE_ID && self.sampler.is_some()
+    }
+
     /// Ends the sampling when the window does; names are then looked up while others read.
     pub(super) fn stop_sampling(&mut self) {
         if let Some(sampler) = &mut self.sampler {

@@ -100,7 +100,7 @@ fn data_outcome(findings: &Findings<'_>) -> Outcome {
         missing.push("only user space could be sampled".to_owned());
     }
     if !findings.shares_pids {
-        missing.push("collect is in a pid namespace of its own: run it with hostPID".to_owned());
+        missing.push("collect is in a pid namespace of its own, processes outside have pid 0: run it with hostPID".to_owned());
     }
     outcome(&missing)
 }

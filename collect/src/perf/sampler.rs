@@ -19,6 +19,8 @@ use super::wire::{Config, Part, Reply, Stop};
 use super::{frame, output};
 use crate::clock;
 
+/// Where the kernel starts processes: `PROC_PID_INIT_INO` of `linux/proc_ns.h`.
+const FIRST_PID_NAMESPACE: &[u8] = b"pid:[4026531836]";
 /// Between two drains.
 const DRAIN: Duration = Duration::from_millis(250);
 /// CPUs are looked for anew after so many drains.
@@ -54,8 +56,8 @@ pub(crate) fn run(mut socket: UnixStream) -> io::Result<()> {
         return frame::send(&mut socket, &Reply::Failed(error.to_string()));
     }
     frame::send(&mut socket, &Reply::Started)?;
-    let shares_pids = shares_pids(&proc);
-    if shares_pids {
+    let (is_own_proc, shares_pids) = shares_pids(&proc);
+    if is_own_proc {
         for pid in pids(&proc) {
             sampling.ask(pid, None);
         }
@@ -195,12 +197,15 @@ fn raise_limit() {
     }
 }
 
-/// Whether pids of samples are those of `/proc`. In a container that has a namespace of its own the
-/// kernel numbers everybody else 0.
-fn shares_pids(proc: &OwnedFd) -> bool {
+/// Whether pids of samples are those of `/proc`, and whether every process has one: to the kernel
+/// the processes outside of a container's pid namespace have pid 0 there.
+fn shares_pids(proc: &OwnedFd) -> (bool, bool) {
     let own = rustix::process::getpid().as_raw_nonzero().get().to_string();
-    rustix::fs::readlinkat(proc, "self", Vec::new())
-        .is_ok_and(|link| link.to_bytes() == own.as_bytes())
+    let link = |path: &str| rustix::fs::readlinkat(proc, path, Vec::new()).ok();
+    let is_own = link("self").is_some_and(|link| link.to_bytes() == own.as_bytes());
+    let namespace = link("self/ns/pid");
+    let is_first = namespace.is_some_and(|link| link.to_bytes() == FIRST_PID_NAMESPACE);
+    (is_own, is_own && is_first)
 }
 
 fn pids(proc: &OwnedFd) -> Vec<u32> {
