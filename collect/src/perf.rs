@@ -11,6 +11,7 @@ mod frame;
 mod go;
 mod helper;
 mod kernel;
+mod module;
 mod names;
 mod output;
 mod perf_data;

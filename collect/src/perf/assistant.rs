@@ -13,8 +13,8 @@ use std::os::unix::ffi::OsStrExt;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open, openat, openat2};
 use rustix::net::RecvFlags;
 
+use super::module::is_generated;
 use super::seen::{FileKey, PACKET_BYTES, Seen, SeenMapping, SeenProcess, Task, receive, send};
-use super::tables::is_generated;
 
 /// `PF_KTHREAD` of `linux/sched.h`.
 const KERNEL_THREAD: u64 = 0x0020_0000;

@@ -12,10 +12,11 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use super::assistant::{Assistant, unified_hierarchy};
 use super::frame;
+use super::module::Module;
 use super::resolve::{self, Answer, Wanted};
 use super::sampling::Sampling;
 use super::seen::{self, Seen, Task};
-use super::tables::{Module, Tables};
+use super::tables::Tables;
 use crate::{cost, worker};
 
 /// Tasks that are asked about at once.

@@ -9,11 +9,11 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::event::Feature;
+use super::module::{Kind, ModuleId};
 use super::perf_data::{self, build_id_text};
 use super::resolve::{Answer, Wanted};
 use super::sampling::Sampling;
 use super::settings::Settings;
-use super::tables::{Kind, ModuleId};
 
 /// All that there is to tell.
 pub(crate) struct Findings<'a> {

@@ -2,9 +2,10 @@
 //! that `perf report -i` and `perf script -i` open it.
 
 use super::event::{Attributes, Feature};
+use super::module::Kind;
 use super::record::{MISC_BUILD_ID, TRAILER_BYTES, kind};
 use super::resolve::hexadecimal;
-use super::tables::{Kind, Process, Tables};
+use super::tables::{Process, Tables};
 
 const HEADER_BYTES: u64 = 104;
 const ATTRIBUTE_BYTES: u64 = 128;

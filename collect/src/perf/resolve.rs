@@ -16,8 +16,9 @@ use serde::{Deserialize, Serialize};
 use super::assistant::{READ, open_inside};
 use super::elf::{Elf, Source};
 use super::kernel::{self, KernelText};
+use super::module::{Kind, Module, ModuleId};
 use super::names::{Found, Names, addresses};
-use super::tables::{Kind, Module, ModuleId, Tables};
+use super::tables::Tables;
 use super::{frame, go};
 
 /// Addresses of one module that are looked up.

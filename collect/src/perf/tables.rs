@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::OwnedFd;
 
+use super::module::{Kind, Module, ModuleId, VDSO, is_generated};
 use super::record::MappingRecord;
 use super::seen::{FileKey, SeenMapping, SeenProcess};
 
@@ -17,69 +18,6 @@ const MAPPINGS: usize = 1 << 19;
 const MODULES: usize = 1 << 16;
 /// A process without mappings of its own is looked up in so many ancestors.
 const ANCESTORS: usize = 16;
-
-/// Index into [`Tables::modules`].
-pub(crate) type ModuleId = u32;
-/// The kernel and its modules.
-pub(crate) const KERNEL: ModuleId = 0;
-/// The code that the kernel maps into every process.
-pub(crate) const VDSO: ModuleId = 1;
-
-/// Where code comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Kernel,
-    Vdso,
-    /// A file, as a rule ELF.
-    File,
-    /// Memory that a process wrote code into; names are in its perf map, if it writes one.
-    PerfMap {
-        pid: u32,
-    },
-}
-
-/// Something that symbols belong to.
-#[derive(Debug)]
-pub(crate) struct Module {
-    pub(crate) kind: Kind,
-    pub(crate) path: String,
-    pub(crate) key: Option<FileKey>,
-    pub(crate) build_id: Option<Vec<u8>>,
-    /// Held so that neither exit nor removal loses it.
-    pub(crate) file: Option<OwnedFd>,
-    pub(crate) size_bytes: Option<u64>,
-    pub(crate) modified_us: Option<i64>,
-    pub(crate) is_deleted: bool,
-    /// One process that maps it.
-    pub(crate) pid: u32,
-    /// The module that it turned out to be.
-    pub(crate) same_as: Option<ModuleId>,
-}
-
-impl Module {
-    fn new(kind: Kind, path: &str, pid: u32) -> Self {
-        Self {
-            kind,
-            path: path.to_owned(),
-            key: None,
-            build_id: None,
-            file: None,
-            size_bytes: None,
-            modified_us: None,
-            is_deleted: false,
-            pid,
-            same_as: None,
-        }
-    }
-
-    /// What the assistant knows its file by.
-    pub(crate) fn held_key(&self) -> Option<FileKey> {
-        match self.kind {
-            Kind::PerfMap { pid } => Some(FileKey::perf_map(pid)),
-            _ => self.key,
-        }
-    }
-}
 
 /// Executable memory of a process.
 #[derive(Clone, Debug)]
@@ -425,84 +363,6 @@ impl Tables {
     }
 }
 
-/// Whether the memory behind a path holds code that was made at run time.
-pub(crate) fn is_generated(path: &str) -> bool {
-    let begins = [
-        "//anon",
-        "/memfd:",
-        "/dev/zero",
-        "/SYSV",
-        "[anon",
-        "anon_inode:",
-        "[heap]",
-        "[stack",
-    ];
-    path.is_empty() || begins.iter().any(|begin| path.starts_with(begin))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn record(pid: u32, start: u64, path: &'static str, time: u64) -> MappingRecord<'static> {
-        MappingRecord {
-            pid,
-            start,
-            length: 0x1000,
-            offset: 0x2000,
-            build_id: Some(&[7; 20]),
-            file: None,
-            path: path.as_bytes(),
-            time,
-        }
-    }
-
-    #[test]
-    fn an_address_is_looked_up_in_its_own_time() {
-        let mut tables = Tables::new();
-        tables.fork(10, 1, 5);
-        tables.exec(10, 10);
-        assert!(tables.map(&record(10, 0x1000, "/bin/a", 10)));
-        assert_eq!(tables.find(10, 0x1234, 11), Some((2, 0x2234)));
-        assert_eq!(tables.find(10, 0x2000, 11), None);
-        // A child has what its parent has, until it executes something else.
-        tables.fork(11, 10, 20);
-        assert_eq!(tables.find(11, 0x1234, 21), Some((2, 0x2234)));
-        tables.exec(11, 30);
-        assert!(tables.map(&record(11, 0x1000, "/bin/b", 30)));
-        assert_eq!(tables.find(11, 0x1234, 31), Some((3, 0x2234)));
-        assert_eq!(tables.find(11, 0x1234, 29), Some((2, 0x2234)));
-    }
-
-    #[test]
-    fn generated_code_is_named_by_address() {
-        let mut tables = Tables::new();
-        tables.map(&record(10, 0x7000, "//anon", 1));
-        assert_eq!(tables.find(10, 0x7010, 2), Some((2, 0x7010)));
-        assert_eq!(tables.modules[2].kind, Kind::PerfMap { pid: 10 });
-    }
-
-    #[test]
-    fn what_is_seen_later_is_joined() {
-        let mut tables = Tables::new();
-        tables.map(&record(10, 0x1000, "/bin/a", 10));
-        let key = FileKey {
-            major: 8,
-            minor: 1,
-            inode: 5,
-        };
-        let seen = SeenMapping {
-            start: 0x1000,
-            end: 0x2000,
-            offset: 0x2000,
-            key: Some(key),
-            path: "/bin/a (deleted)".into(),
-        };
-        tables.saw_mapping(10, &seen);
-        let (module, offset) = tables.find(10, 0x1001, 11).unwrap();
-        assert_eq!((module, offset), (3, 0x2001));
-        assert_eq!(tables.canonical(2), 3);
-        assert_eq!(tables.modules[3].build_id.as_deref(), Some(&[7; 20][..]));
-        assert!(tables.modules[3].is_deleted);
-    }
-}
+#[path = "tables_tests.rs"]
+mod tests;
