@@ -67,11 +67,12 @@ impl Module {
     }
 }
 
-/// Whether the memory behind a path holds code that was made at run time.
+/// Whether the memory behind a path holds code that was made at run time. `doublemapper` is that of
+/// .NET; other files in memory are programs, as runc's copy of itself.
 pub(crate) fn is_generated(path: &str) -> bool {
     let begins = [
         "//anon",
-        "/memfd:",
+        "/memfd:doublemapper",
         "/dev/zero",
         "/SYSV",
         "[anon",

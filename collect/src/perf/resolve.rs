@@ -109,14 +109,14 @@ pub(crate) fn resolve(tables: &Tables, wanted: &Wanted, proc: &OwnedFd, ends: In
     let found = match module.kind {
         Kind::Kernel => kernel_names(wanted, proc, ends, &mut answer),
         Kind::Vdso => match own_vdso() {
-            Some(image) => elf_names(&image.as_slice(), wanted, ends, &mut answer),
+            Some(image) => elf_names(&image.as_slice(), wanted, ends, &|_| None, &mut answer),
             None => Err("the vdso of this process cannot be read".to_owned()),
         },
         Kind::File => match file_of(tables, module, proc) {
-            Ok(file) => elf_names(&*file, wanted, ends, &mut answer).map(|named| {
-                let id = answer.build_id.as_deref();
-                with_debug_file(named, id, module.pid, proc, ends)
-            }),
+            Ok(file) => {
+                let debug_file = |id: &str| debug_file(id, module.pid, proc);
+                elf_names(&*file, wanted, ends, &debug_file, &mut answer)
+            }
             Err(why) => Err(why),
         },
         Kind::PerfMap { .. } => match &module.file {
@@ -201,6 +201,7 @@ pub(crate) fn elf_names(
     source: &dyn Source,
     wanted: &Wanted,
     ends: Instant,
+    debug_file: &dyn Fn(&str) -> Option<OwnedFd>,
     answer: &mut Answer,
 ) -> Result<Named, String> {
     let elf = Elf::open(source)?;
@@ -217,6 +218,12 @@ pub(crate) fn elf_names(
     {
         packed.symbols(&mut names, ends);
     }
+    if !names.is_complete()
+        && let Some(file) = answer.build_id.as_deref().and_then(debug_file)
+        && let Ok(separate) = Elf::open(&file)
+    {
+        separate.symbols(&mut names, ends);
+    }
     Ok(wanted
         .hits
         .iter()
@@ -228,41 +235,11 @@ pub(crate) fn elf_names(
         .collect())
 }
 
-/// Names out of a separate file of symbols, where the distribution's package of them is installed.
-fn with_debug_file(
-    mut named: Named,
-    build_id: Option<&str>,
-    pid: u32,
-    proc: &OwnedFd,
-    ends: Instant,
-) -> Named {
-    let is_complete = named.iter().all(|(_, found, _)| found.is_some());
-    let place = build_id
-        .and_then(|id| id.split_at_checked(2))
-        .filter(|_| !is_complete);
-    let Some((folder, file)) = place else {
-        return named;
-    };
+/// The separate file of symbols, where the distribution's package of them is installed.
+fn debug_file(build_id: &str, pid: u32, proc: &OwnedFd) -> Option<OwnedFd> {
+    let (folder, file) = build_id.split_at_checked(2)?;
     let path = format!("/usr/lib/debug/.build-id/{folder}/{file}.debug");
-    let Some(file) = open_inside(proc, pid, &path) else {
-        return named;
-    };
-    let Ok(elf) = Elf::open(&file) else {
-        return named;
-    };
-    // Its segments are those of the binary.
-    let address = |hit: &(u64, u64)| elf.address_of(hit.0);
-    let mut symbols = Names::new(named.iter().filter_map(|(hit, ..)| address(hit)).collect());
-    elf.symbols(&mut symbols, ends);
-    for (hit, found, offset) in named.iter_mut().filter(|(_, found, _)| found.is_none()) {
-        *found = address(hit)
-            .and_then(|address| symbols.get(address))
-            .cloned();
-        *offset = found
-            .as_ref()
-            .and_then(|found| elf.offset_of(found.address));
-    }
-    named
+    open_inside(proc, pid, &path)
 }
 
 /// The symbol table that Fedora and its kin pack into stripped binaries (mini-debuginfo).

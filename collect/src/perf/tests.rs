@@ -257,9 +257,14 @@ fn mini_debuginfo_names_what_was_stripped() {
         module: 2,
         hits: vec![(offset, 3)],
     };
-    let found = super::resolve::elf_names(&file, &wanted, soon(), &mut answer).unwrap();
+    let found = super::resolve::elf_names(&file, &wanted, soon(), &|_| None, &mut answer).unwrap();
     assert_eq!(found[0].1.as_ref().unwrap().name, "hidden");
     assert!(answer.build_id.is_some());
+    // Or beside it, where the packages of symbols are.
+    let stripped = open(path("stripped").to_str().unwrap());
+    let debug = |_: &str| Some(open(path("debug").to_str().unwrap()));
+    let found = super::resolve::elf_names(&stripped, &wanted, soon(), &debug, &mut answer).unwrap();
+    assert_eq!(found[0].1.as_ref().unwrap().name, "hidden");
 }
 
 /// 300 MB with a million symbols: only the tables are read, and never longer than allowed.
