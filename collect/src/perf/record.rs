@@ -42,6 +42,7 @@ pub(crate) enum Record<'a> {
     Exec {
         pid: u32,
         time: u64,
+        comm: &'a [u8],
     },
     Fork {
         pid: u32,
@@ -136,6 +137,7 @@ pub(crate) fn parse(bytes: &[u8], has_cgroups: bool) -> Option<Record<'_>> {
         kind::COMM if misc & MISC_EXEC != 0 => Record::Exec {
             pid: u32_at(body, 0)?,
             time: time(),
+            comm: text(body.get(8..trailer?)?),
         },
         kind::FORK => Record::Fork {
             pid: u32_at(body, 0)?,
@@ -179,8 +181,7 @@ fn mapping(kind: u32, misc: u16, body: &[u8], time: u64) -> Option<MappingRecord
             build_id = body.get(36..36 + length).filter(|id| !id.is_empty());
         }
     }
-    let path = body.get(path_at..)?;
-    let length = path.iter().position(|byte| *byte == 0);
+    let path = text(body.get(path_at..)?);
     Some(MappingRecord {
         pid: u32_at(body, 0)?,
         start: u64_at(body, 8)?,
@@ -188,9 +189,14 @@ fn mapping(kind: u32, misc: u16, body: &[u8], time: u64) -> Option<MappingRecord
         offset: u64_at(body, 24)?,
         build_id,
         file,
-        path: path.get(..length.unwrap_or(path.len()))?,
+        path,
         time,
     })
+}
+
+/// A text up to the zero that ends it.
+fn text(bytes: &[u8]) -> &[u8] {
+    bytes.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 /// Splits a run of records.

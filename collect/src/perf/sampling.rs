@@ -70,6 +70,8 @@ pub(crate) struct Sampling {
     /// What the assistant is to look at.
     pub(crate) queue: VecDeque<Task>,
     queued: HashSet<(u32, Option<u32>)>,
+    /// Processes that are to be looked at again when that is done.
+    again: HashSet<u32>,
 }
 
 impl Sampling {
@@ -99,6 +101,7 @@ impl Sampling {
             counts: Counts::default(),
             queue: VecDeque::new(),
             queued: HashSet::new(),
+            again: HashSet::new(),
         };
         for cpu in online.iter().skip(1) {
             sampling.add(*cpu);
@@ -183,10 +186,13 @@ impl Sampling {
             Record::Sample(sample) => self.sampled(sample.pid, sample.tid),
             Record::Mapping(mapping) => {
                 if self.tables.map(&mapping) {
-                    self.ask(mapping.pid, None);
+                    self.ask_anew(mapping.pid);
                 }
             }
-            Record::Exec { pid, time } => self.tables.exec(pid, time),
+            Record::Exec { pid, time, comm } => {
+                self.tables.exec(pid, time, comm);
+                self.ask_anew(pid);
+            }
             Record::Fork {
                 pid,
                 parent,
@@ -239,6 +245,15 @@ impl Sampling {
         }
     }
 
+    /// Has a process looked at once more: what is being looked at now may be what it was before.
+    fn ask_anew(&mut self, pid: u32) {
+        if self.queued.contains(&(pid, None)) {
+            self.again.insert(pid);
+        } else {
+            self.ask(pid, None);
+        }
+    }
+
     fn keep(&mut self, bytes: &[u8]) -> bool {
         if self.kept + bytes.len() > RECORD_BYTES {
             return false;
@@ -283,7 +298,9 @@ impl Sampling {
             }
             Seen::Done(task) => {
                 self.queued.remove(&(task.pid, task.tid));
-                if task.tid.is_none()
+                if task.tid.is_none() && self.again.remove(&task.pid) {
+                    self.ask(task.pid, None);
+                } else if task.tid.is_none()
                     && let Some(process) = self.tables.process(task.pid)
                 {
                     process.is_asked = true;

@@ -99,19 +99,30 @@ impl Tables {
             Some(parent) => (parent.comm.clone(), parent.cgroups.clone()),
             None => (None, None),
         };
-        if let Some(process) = self.process(pid) {
-            *process = Process {
-                parent,
-                comm,
-                cgroups,
-                forked: Some(time),
-                ..Process::default()
-            };
+        let Some(process) = self.process(pid) else {
+            return;
+        };
+        // Each CPU has records of its own: what the child did elsewhere may have come before this.
+        let is_known = process.executed.is_some_and(|executed| executed >= time)
+            || process.mappings.iter().any(|mapping| mapping.since >= time);
+        if is_known {
+            process.parent = parent;
+            process.forked = Some(time);
+            process.cgroups = process.cgroups.take().or(cgroups);
+            return;
         }
+        *process = Process {
+            parent,
+            comm,
+            cgroups,
+            forked: Some(time),
+            ..Process::default()
+        };
     }
 
-    pub(crate) fn exec(&mut self, pid: u32, time: u64) {
+    pub(crate) fn exec(&mut self, pid: u32, time: u64, comm: &[u8]) {
         if let Some(process) = self.process(pid) {
+            process.comm = Some(String::from_utf8_lossy(comm).into_owned());
             process.executed = Some(time);
             process.is_asked = false;
         }

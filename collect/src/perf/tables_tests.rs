@@ -19,14 +19,14 @@ fn record(pid: u32, start: u64, path: &'static str, time: u64) -> MappingRecord<
 fn an_address_is_looked_up_in_its_own_time() {
     let mut tables = Tables::new();
     tables.fork(10, 1, 5);
-    tables.exec(10, 10);
+    tables.exec(10, 10, b"a");
     assert!(tables.map(&record(10, 0x1000, "/bin/a", 10)));
     assert_eq!(tables.find(10, 0x1234, 11), Some((2, 0x2234)));
     assert_eq!(tables.find(10, 0x2000, 11), None);
     // A child has what its parent has, until it executes something else.
     tables.fork(11, 10, 20);
     assert_eq!(tables.find(11, 0x1234, 21), Some((2, 0x2234)));
-    tables.exec(11, 30);
+    tables.exec(11, 30, b"b");
     assert!(tables.map(&record(11, 0x1000, "/bin/b", 30)));
     assert_eq!(tables.find(11, 0x1234, 31), Some((3, 0x2234)));
     assert_eq!(tables.find(11, 0x1234, 29), Some((2, 0x2234)));
@@ -62,4 +62,19 @@ fn what_is_seen_later_is_joined() {
     assert_eq!(tables.canonical(2), 3);
     assert_eq!(tables.modules[3].build_id.as_deref(), Some(&[7; 20][..]));
     assert!(tables.modules[3].is_deleted);
+}
+
+#[test]
+fn records_of_other_cpus_come_out_of_order() {
+    let mut tables = Tables::new();
+    tables.exec(10, 10, b"a");
+    tables.map(&record(10, 0x1000, "/bin/a", 11));
+    tables.fork(10, 1, 9);
+    let process = &tables.processes[&10];
+    assert_eq!((process.parent, process.forked), (1, Some(9)));
+    assert_eq!(process.comm.as_deref(), Some("a"));
+    assert_eq!(tables.find(10, 0x1234, 12), Some((2, 0x2234)));
+    // Another one with the same pid.
+    tables.fork(10, 1, 20);
+    assert_eq!(tables.find(10, 0x1234, 21), None);
 }
