@@ -12,6 +12,7 @@ use freezeframe_bundle::{Outcome, SourceRecord, Summary, Writer};
 
 use crate::encrypt::Sink;
 use crate::output::{Gauge, Output};
+use crate::perf::Sampler;
 use crate::redact::Redactor;
 use crate::source::Source;
 use crate::stop::Stop;
@@ -32,6 +33,8 @@ pub(crate) use read::FILE;
 pub(crate) struct Limits {
     /// Time between first and last reading; zero: one reading.
     pub(crate) window: Duration,
+    /// CPU samples per second and CPU.
+    pub(crate) frequency: u64,
     /// After this the bundle is sealed as it stands.
     pub(crate) deadline: Duration,
     /// Size of the whole bundle.
@@ -48,6 +51,14 @@ pub(crate) struct Bundle {
     pub(crate) gauge: Rc<Gauge>,
     /// Takes their secrets out.
     pub(crate) redactor: Redactor,
+}
+
+/// The processes of a capture, which were forked before it opened anything.
+pub(crate) struct Staff {
+    /// Those that read.
+    pub(crate) pool: Pool,
+    /// The one that samples CPUs, where there is to be a profile.
+    pub(crate) sampler: Option<Sampler>,
 }
 
 /// Tells a person how far it is.
@@ -147,7 +158,7 @@ impl Run {
 
 /// Runs the plan and seals the bundle.
 pub(crate) fn run(
-    pool: Pool,
+    staff: Staff,
     plan: &[&'static Source],
     limits: Limits,
     stop: &Stop,
@@ -157,7 +168,7 @@ pub(crate) fn run(
     let began = Instant::now();
     let mut runs: Vec<Run> = plan.iter().map(|source| Run::new(source)).collect();
     let mut engine = Engine {
-        cx: Cx::new(pool, limits, stop, bundle, began),
+        cx: Cx::new(staff, limits, stop, bundle, began),
         phases: Vec::new(),
     };
     let ended_by = engine.run(&mut runs, limits, began, progress);
@@ -222,7 +233,7 @@ impl Engine<'_> {
         let phase = Instant::now();
         for place in 0..runs.len() {
             if again_pending && Instant::now() >= window_ends {
-                self.again(runs, limits.window);
+                self.again(runs, limits.window, progress);
                 again_pending = false;
             }
             if self.cx.is_over() {
@@ -232,7 +243,9 @@ impl Engine<'_> {
                 break;
             };
             self.read(run, run.source.capture);
-            progress(&run.record());
+            if !self.cx.is_sampling(run.source.id) {
+                progress(&run.record());
+            }
         }
         self.phase("first reading", phase);
         if again_pending {
@@ -240,17 +253,30 @@ impl Engine<'_> {
             self.cx.wait_until(window_ends);
             self.phase("waiting for the window's end", phase);
             if !self.cx.is_over() {
-                self.again(runs, limits.window);
+                self.again(runs, limits.window, progress);
+            }
+        }
+        for run in runs.iter_mut().filter(|run| run.began) {
+            if self.cx.is_sampling(run.source.id) {
+                let why = "the capture ended before the profile was complete";
+                run.verdict = Some(Outcome::Skipped(why.to_owned()));
             }
         }
         self.cx.ended_by().unwrap_or("plan").to_owned()
     }
 
     /// The reading at the end of the window.
-    fn again(&mut self, runs: &mut [Run], window: Duration) {
+    fn again(&mut self, runs: &mut [Run], window: Duration, progress: Progress<'_>) {
         let phase = Instant::now();
         self.cx.last_reading(window.as_secs() as u32);
-        for run in runs.iter_mut().filter(|run| run.began) {
+        self.cx.stop_sampling();
+        // The profile comes last: its names are looked up while the others read.
+        let is_profile = |run: &Run| run.source.id == crate::perf::SOURCE_ID;
+        let (profile, others): (Vec<_>, Vec<_>) = runs
+            .iter_mut()
+            .filter(|run| run.began)
+            .partition(|run| is_profile(run));
+        for run in others.into_iter().chain(profile) {
             if let Some(again) = run.source.again {
                 if self.cx.is_over() {
                     *run.left_out
@@ -258,7 +284,11 @@ impl Engine<'_> {
                         .or_default() += 1;
                     continue;
                 }
+                let was_sampling = self.cx.is_sampling(run.source.id);
                 self.read(run, again);
+                if was_sampling {
+                    progress(&run.record());
+                }
             }
         }
         self.cx.first_reading();
@@ -352,13 +382,17 @@ mod tests {
         };
         let limits = Limits {
             window: Duration::ZERO,
+            frequency: 99,
             deadline: Duration::from_secs(20),
             max_bytes: 1 << 30,
             max_memory_bytes: 1 << 30,
         };
-        let pool = Pool::start(Root::open(folder.path()).unwrap());
+        let staff = Staff {
+            pool: Pool::start(Root::open(folder.path()).unwrap()),
+            sampler: None,
+        };
         let stop = Stop::default();
-        let sealed = run(pool, plan, limits, &stop, bundle, &mut |_| {}).unwrap();
+        let sealed = run(staff, plan, limits, &stop, bundle, &mut |_| {}).unwrap();
         sealed.output.finish().unwrap();
         sealed.summary.sources
     }

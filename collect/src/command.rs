@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use freezeframe_bundle::{Capture, FormatVersion, PlannedSource, SourceRecord, Summary, Writer};
 
-use crate::capture::{self, Limits};
+use crate::capture::{self, Limits, Staff};
 use crate::cli::{PlanArgs, RunArgs};
 use crate::encrypt::Sink;
 use crate::output::Output;
+use crate::perf::{self, Sampler};
 use crate::plan::{self, Census};
 use crate::redact::{Redactor, Shape};
 use crate::root::Root;
@@ -30,7 +31,9 @@ const HOST_NAME_BYTES: usize = 256;
 /// `collect run`.
 pub(crate) fn run(args: &RunArgs, stop: &Stop, is_terminal: bool) -> anyhow::Result<u8> {
     let plan = plan::select(&args.plan)?;
-    // Before anything is opened: a worker that is left behind must hold nothing of it.
+    // Before anything is opened: a process that is left behind must hold nothing of it.
+    let is_profiled = args.window > 0 && plan.iter().any(|source| source.id == perf::SOURCE_ID);
+    let sampler = is_profiled.then(|| Sampler::prepare().ok()).flatten();
     let mut pool = Pool::start(open_root(&args.plan)?);
     let mut redactor = Redactor::with_random_salt(args.redact)
         .context("no random numbers for the redaction: use --redact none, and share with care")?;
@@ -64,12 +67,14 @@ pub(crate) fn run(args: &RunArgs, stop: &Stop, is_terminal: bool) -> anyhow::Res
     };
     let limits = Limits {
         window: Duration::from_secs(args.window),
+        frequency: args.frequency,
         deadline: Duration::from_secs(args.deadline),
         max_bytes: args.max_bytes,
         max_memory_bytes: args.max_memory,
     };
     let mut show = Show::new(args, is_terminal, plan.len());
-    let sealed = capture::run(pool, &plan, limits, stop, bundle, &mut |record| {
+    let staff = Staff { pool, sampler };
+    let sealed = capture::run(staff, &plan, limits, stop, bundle, &mut |record| {
         show.source(record);
     })
     .with_context(|| format!("what was captured until then is in `{shown}`"))?;

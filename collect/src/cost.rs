@@ -27,12 +27,24 @@ impl Usage {
     /// What a process has cost, its children not counted; nothing for one that is gone.
     pub(crate) fn of(pid: Pid) -> Self {
         let ticks = file_of(pid, "stat").and_then(|stat| ticks(&stat));
-        let [user_ticks, system_ticks] = ticks.unwrap_or_default();
+        let [user_ticks, system_ticks, ..] = ticks.unwrap_or_default();
         let status = file_of(pid, "status");
         Self {
             user_ticks,
             system_ticks,
             peak_rss_bytes: status.and_then(|s| peak_rss_bytes(&s)).unwrap_or_default(),
+        }
+    }
+
+    /// What a process has cost with its children that have ended and were waited for.
+    pub(crate) fn with_children(pid: Pid) -> Self {
+        let stat = file_of(pid, "stat");
+        let [user, system, child_user, child_system] =
+            stat.and_then(|stat| ticks(&stat)).unwrap_or_default();
+        Self {
+            user_ticks: user + child_user,
+            system_ticks: system + child_system,
+            ..Self::of(pid)
         }
     }
 
@@ -84,10 +96,11 @@ pub(crate) fn capabilities() -> String {
         .unwrap_or_default()
 }
 
-/// utime and stime: fields 14 and 15 of `/proc/PID/stat` (proc(5)).
-fn ticks(stat: &str) -> Option<[u64; 2]> {
+/// utime, stime, cutime and cstime: fields 14 to 17 of `/proc/PID/stat` (proc(5)).
+fn ticks(stat: &str) -> Option<[u64; 4]> {
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
-    Some([fields.next()?.parse().ok()?, fields.next()?.parse().ok()?])
+    let mut next = || fields.next()?.parse().ok();
+    Some([next()?, next()?, next()?, next()?])
 }
 
 /// `VmHWM` of `/proc/PID/status`, in kB.
@@ -124,7 +137,7 @@ mod tests {
         assert!(usage.peak_rss_bytes > 1 << 20);
         assert_eq!(
             ticks("1 (a) b) S 0 1 1 0 -1 4 0 0 0 0 5 6 7 8 20"),
-            Some([5, 6])
+            Some([5, 6, 7, 8])
         );
         assert!(state_of(getpid()).is_some());
     }

@@ -12,6 +12,8 @@ mod file;
 mod object;
 mod unpack;
 
+pub(crate) use unpack::xz_unpacked_bytes;
+
 use std::fs::File;
 use std::time::Instant;
 

@@ -20,6 +20,7 @@ mod live;
 mod namespaces;
 mod netlink;
 mod output;
+mod perf;
 mod plan;
 mod processes;
 mod redact;

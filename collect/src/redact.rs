@@ -53,6 +53,8 @@ pub(crate) enum Shape {
     Environment,
     /// Numbers and names of the kernel: nothing is looked for.
     Binary,
+    /// As binary data, and lengths must stay: what is taken out becomes so many `x`.
+    Records,
     /// Entries of the journal in its export format.
     JournalExport,
 }
@@ -84,6 +86,28 @@ impl Level {
             Self::None => "none",
         }
     }
+}
+
+impl Shape {
+    /// Whether nothing in it is text that people or programs wrote.
+    fn is_binary(self) -> bool {
+        matches!(self, Self::Binary | Self::Records)
+    }
+}
+
+/// As long as before.
+fn masked(bytes: &[u8], spans: &[Span]) -> Redacted {
+    let mut redacted = Redacted {
+        bytes: bytes.to_vec(),
+        counts: BTreeMap::new(),
+    };
+    for span in spans {
+        if let Some(secret) = redacted.bytes.get_mut(span.start..span.end) {
+            secret.fill(b'x');
+        }
+        *redacted.counts.entry(span.kind.to_owned()).or_default() += 1;
+    }
+    redacted
 }
 
 impl Redactor {
@@ -139,6 +163,9 @@ impl Redactor {
         if spans.is_empty() {
             return None;
         }
+        if shape == Shape::Records {
+            return Some(masked(bytes, &spans));
+        }
         let mut out = Redacted {
             bytes: Vec::with_capacity(bytes.len() + spans.len() * 16),
             counts: BTreeMap::new(),
@@ -149,7 +176,7 @@ impl Redactor {
 
     /// Whether such bytes stand as they are, whatever they hold.
     fn passes(&self, shape: Shape) -> bool {
-        self.level == Level::None || (shape == Shape::Binary && self.level != Level::Strict)
+        self.level == Level::None || (shape.is_binary() && self.level != Level::Strict)
     }
 
     /// Places of secrets, in order and apart from each other.
@@ -160,7 +187,7 @@ impl Redactor {
             Shape::Environment => environment::search(&mut scan),
             _ => {}
         }
-        if shape != Shape::Binary {
+        if !shape.is_binary() {
             self.triggers.search(&mut scan);
         }
         if self.level == Level::Strict {

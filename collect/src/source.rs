@@ -45,6 +45,8 @@ pub(crate) enum Privacy {
     Harmless,
     /// Names and addresses: hosts, users, pods, peers.
     Names,
+    /// Names and addresses within records whose lengths must stay.
+    Records,
     /// Text that programs and people wrote: logs, configuration.
     Text,
     /// Arguments of processes.
@@ -61,6 +63,7 @@ impl Privacy {
         match self {
             Self::Harmless => "harmless",
             Self::Names => "names",
+            Self::Records => "records",
             Self::Text => "text",
             Self::Arguments => "arguments",
             Self::Environment => "environment",
@@ -72,6 +75,7 @@ impl Privacy {
     pub(crate) fn shape(self) -> Shape {
         match self {
             Self::Harmless | Self::Names => Shape::Binary,
+            Self::Records => Shape::Records,
             Self::Text => Shape::Text,
             Self::Arguments => Shape::CommandLine,
             Self::Environment => Shape::Environment,

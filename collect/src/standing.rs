@@ -26,7 +26,7 @@ const CAPABILITIES: [Capability; 4] = [
     Capability {
         number: 21,
         name: "CAP_SYS_ADMIN",
-        gives: "kernel stacks of blocked threads",
+        gives: "kernel stacks of blocked threads, the profile of all CPUs",
     },
     Capability {
         number: 34,

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use freezeframe_bundle::{Outcome, Writer};
 
 use super::hang::Hangs;
-use super::{Bundle, Limits, Run};
-use crate::cost::Tally;
+use super::{Bundle, Limits, Run, Staff};
+use crate::cost::{Tally, Usage};
 use crate::encrypt::Sink;
 use crate::output::Gauge;
+use crate::perf::{Member, Sampler};
 use crate::redact::Redactor;
 use crate::source::{Hazard, Privacy, Source};
 use crate::stop::Stop;
@@ -27,12 +28,18 @@ pub(crate) const FILE_BYTES: usize = 4 << 20;
 const RESERVE_BYTES: u64 = 80 << 10;
 /// What a reading at 1 Hz may take: the next one is due then.
 const TICK_PATIENCE: Duration = Duration::from_secs(1);
+/// What looking up the names of a profile may take.
+const NAMES_TIME: Duration = Duration::from_secs(4);
 /// How often waiting looks for a signal.
 const NAP: Duration = Duration::from_millis(50);
 
 /// The source's view of the capture.
 pub(crate) struct Cx<'a> {
     pub(super) pool: Pool,
+    /// Samples the CPUs; in the end nothing more of it is there.
+    pub(super) sampler: Option<Sampler>,
+    /// What it has cost.
+    pub(super) sampling_cost: Usage,
     pub(super) stop: &'a Stop,
     pub(super) limits: Limits,
     pub(super) began: Instant,
@@ -95,14 +102,16 @@ struct Ticks {
 
 impl<'a> Cx<'a> {
     pub(super) fn new(
-        pool: Pool,
+        staff: Staff,
         limits: Limits,
         stop: &'a Stop,
         bundle: Bundle,
         began: Instant,
     ) -> Self {
         Self {
-            pool,
+            pool: staff.pool,
+            sampler: staff.sampler,
+            sampling_cost: Usage::default(),
             stop,
             limits,
             began,
@@ -132,6 +141,55 @@ impl<'a> Cx<'a> {
     /// The bytes of the last successful read.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.buffer
+    }
+
+    /// Begins to sample the CPUs.
+    pub(crate) fn start_sampling(&mut self) -> Result<(), Outcome> {
+        let (window, frequency) = (self.limits.window, self.limits.frequency);
+        if window.is_zero() {
+            return Err(Outcome::Skipped("no window: --window 0".to_owned()));
+        }
+        let Some(sampler) = &mut self.sampler else {
+            return Err(Outcome::Failed("no process could be forked".to_owned()));
+        };
+        let started = sampler.start(self.pool.root_path(), window, frequency);
+        if started.is_err() {
+            self.end_sampling();
+        }
+        started
+    }
+
+    /// Whether this source is at work while others are read: what it gives comes later.
+    pub(super) fn is_sampling(&self, id: &str) -> bool {
+        id == crate::perf::SOURCE_ID && self.sampler.is_some()
+    }
+
+    /// Ends the sampling when the window does; names are then looked up while others read.
+    pub(super) fn stop_sampling(&mut self) {
+        if let Some(sampler) = &mut self.sampler {
+            sampler.stop(NAMES_TIME);
+        }
+    }
+
+    /// The next member of the profile.
+    pub(crate) fn next_of_profile(&mut self) -> Result<Option<Member>, Outcome> {
+        let ends = self.current.ends;
+        let Some(mut sampler) = self.sampler.take() else {
+            return Ok(None);
+        };
+        let next = sampler.next(ends, &|| self.is_over());
+        self.sampler = Some(sampler);
+        if !matches!(next, Ok(Some(_))) {
+            self.end_sampling();
+        }
+        next
+    }
+
+    /// Lets the sampler go, whatever it is doing.
+    pub(super) fn end_sampling(&mut self) {
+        if let Some(sampler) = self.sampler.take() {
+            self.sampling_cost = sampler.usage();
+        }
     }
 
     /// Notes what a source decided not to read, and why.

@@ -218,13 +218,23 @@ impl Cx<'_> {
 
     /// Stores bytes that the capture itself made under a name of their own.
     pub(crate) fn answer(&mut self, member: &str, bytes: &[u8], outcome: Outcome, took: Duration) {
+        self.answer_whole(member, bytes.to_vec(), outcome, took);
+    }
+
+    /// As [`Cx::answer`], for what is too large to be copied.
+    pub(crate) fn answer_whole(
+        &mut self,
+        member: &str,
+        bytes: Vec<u8>,
+        outcome: Outcome,
+        took: Duration,
+    ) {
         // What was gathered until the source's deadline is kept.
         if self.is_over() {
             self.leave_out("the capture ended", 1);
             return;
         }
-        self.buffer.clear();
-        self.buffer.extend_from_slice(bytes);
+        self.buffer = bytes;
         let took_us = took.as_micros() as u64;
         let answer = Answer {
             started_us: clock::boottime_us().saturating_sub(took_us),

@@ -16,8 +16,10 @@ const LINE_BYTES: usize = 64 << 10;
 const OVERHEAD_BYTES: u64 = 2048;
 
 impl Cx<'_> {
-    pub(super) fn into_parts(self) -> (Writer<Sink>, Tally, Usage, Option<io::Error>) {
-        (self.writer, self.tally, self.pool.end(), self.failure)
+    pub(super) fn into_parts(mut self) -> (Writer<Sink>, Tally, Usage, Option<io::Error>) {
+        self.end_sampling();
+        let usage = self.pool.end().and(self.sampling_cost);
+        (self.writer, self.tally, usage, self.failure)
     }
 
     /// The member that a path of the node becomes.

@@ -77,7 +77,7 @@ impl Unpacker {
 
 /// Bytes that an xz stream unpacks to, by the chunks of its one block; nothing if it has several
 /// blocks or filters, which could unpack one another (tukaani.org, `xz-file-format`).
-fn xz_unpacked_bytes(stream: &[u8]) -> Option<usize> {
+pub(crate) fn xz_unpacked_bytes(stream: &[u8]) -> Option<usize> {
     const STREAM_HEADER: usize = 12;
     let byte = |place: usize| stream.get(place).copied().map(usize::from);
     let size = |place: usize| Some((byte(place)? << 8 | byte(place + 1)?) + 1);

@@ -119,7 +119,7 @@ fn run(mut control: UnixStream, root: &Root) {
 }
 
 /// An abandoned worker must not keep a reader of the bundle or a mount waiting for its end.
-fn leave_streams() {
+pub(crate) fn leave_streams() {
     let _ = rustix::process::chdir("/");
     let flags = OFlags::RDWR | OFlags::CLOEXEC;
     if let Ok(null) = rustix::fs::open("/dev/null", flags, Mode::empty()) {

@@ -225,3 +225,15 @@ fn every_cut_of_a_text_is_handled() {
         }
     }
 }
+
+#[test]
+fn records_keep_their_lengths() {
+    let records = b"\x01\0\0\0/srv/10.1.2.3/node7.example.com/app\0\0";
+    assert_eq!(redactor().redact(Shape::Records, records), None);
+    let mut strict = Redactor::new(Level::Strict, [7; 32]).unwrap();
+    strict.hide_host(b"node7");
+    let redacted = strict.redact(Shape::Records, records).unwrap();
+    assert_eq!(redacted.bytes.len(), records.len());
+    assert!(!redacted.bytes.windows(8).any(|bytes| bytes == b"10.1.2.3"));
+    assert!(redacted.bytes.ends_with(b"/app\0\0"));
+}

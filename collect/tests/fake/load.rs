@@ -1,0 +1,70 @@
+//! Programs that burn CPU.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A hot function, and those that call it.
+pub(crate) const BURN: &str = r"
+#include <stdint.h>
+__attribute__((noinline)) uint64_t leaf_hash(uint64_t x) {
+  for (int i = 0; i < 5000; i++) x = x * 6364136223846793005ULL + 1442695040888963407ULL + (x >> 7);
+  return x;
+}
+__attribute__((noinline)) uint64_t middle_step(uint64_t x) { return leaf_hash(x) + leaf_hash(x + 1) + 1; }
+int main(void) { volatile uint64_t s = 1; for (;;) s = middle_step(s); }
+";
+
+/// A function written to memory at run time, and its perf map in the folder `/tmp` that it sees.
+pub(crate) const GENERATE: &str = r#"
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+int main(void) {
+  unsigned char loop[] = {0xb9, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xc9, 0x75, 0xfc, 0xeb, 0xf5};
+  unsigned char *code = mmap(0, 4096, 7, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  char path[64];
+  memcpy(code, loop, sizeof loop);
+  snprintf(path, sizeof path, "/tmp/perf-%d.map", getpid());
+  FILE *map = fopen(path, "w");
+  if (!map) return 1;
+  fprintf(map, "%lx %x GeneratedLoop::run(int, int)\n", (unsigned long)code, (int)sizeof loop);
+  fclose(map);
+  ((void (*)(void))code)();
+}
+"#;
+
+/// A program that runs until this is dropped.
+pub(crate) struct Load(Child);
+
+impl Load {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+pub(crate) fn run(program: &Path) -> Load {
+    Load(Command::new(program).stdout(Stdio::null()).spawn().unwrap())
+}
+
+/// Compiles a program of C.
+pub(crate) fn compile(folder: &Path, name: &str, source: &str, flags: &[&str]) -> PathBuf {
+    let (text, program) = (folder.join(format!("{name}.c")), folder.join(name));
+    std::fs::write(&text, source).unwrap();
+    let mut compiler = Command::new("cc");
+    compiler
+        .args(["-O1", "-o"])
+        .arg(&program)
+        .arg(&text)
+        .args(flags);
+    assert!(compiler.status().unwrap().success());
+    program
+}
