@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         let error = ask(b"HTTP/1.1 200 OK\r\nX: yyyyyyyyyyyyyyyyyyyyyyyy", true, 100).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(began.elapsed() < Duration::from_secs(4));
+        assert!(began.elapsed() < Duration::from_secs(20));
         assert!(ask(b"SSH-2.0-x\r\n\r\n", false, 100).is_err());
     }
 }

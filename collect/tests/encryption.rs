@@ -76,8 +76,11 @@ fn a_killed_capture_leaves_its_batches() {
         .arg(node.root())
         .spawn()
         .unwrap();
-    // By then the first reading is over, and the second batch has ended.
-    std::thread::sleep(Duration::from_millis(4500));
+    // Three chunks have left it: `capture.json`, the first reading, and what came after.
+    let partial = node.folder.path().join("x.tar.zst.age.partial");
+    while !partial.metadata().is_ok_and(|m| m.len() > 3 * 65_552) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
     child.kill().unwrap();
     child.wait().unwrap();
     let bytes = std::fs::read(node.folder.path().join("x.tar.zst.age.partial")).unwrap();
