@@ -11,7 +11,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, waitpid};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, kill_process, kill_process_group, pidfd_open, setpgid,
+    waitpid,
+};
 
 use crate::stop::Stop;
 use crate::worker;
@@ -93,6 +96,8 @@ impl Child {
         let (stdout, theirs_out) = io::pipe()?;
         let (stderr, theirs_err) = io::pipe()?;
         let pid = worker::fork(|| {
+            // A group of its own: all that it forks can be ended while it cannot.
+            let _ = setpgid(None, None);
             redirect(is_streaming, &theirs_out, &theirs_err);
             let code = capture(stop);
             let _ = io::stdout().flush();
@@ -144,7 +149,7 @@ impl Child {
 
     /// Ends a capture that did not come back.
     fn end(self) -> ExitCode {
-        let _ = kill_process(self.pid, Signal::KILL);
+        let _ = kill_process_group(self.pid, Signal::KILL);
         let until = Instant::now() + DEATH;
         while Instant::now() < until {
             if waitpid(Some(self.pid), WaitOptions::NOHANG).is_ok_and(|ended| ended.is_some()) {

@@ -131,6 +131,12 @@ fn a_dead_output_is_survived_too() {
     assert!(began.elapsed() < Duration::from_secs(2) + GRACE);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(stderr(&output).contains("-o"), "{}", stderr(&output));
+    // The one that writes waits for the disk; what it forked is gone.
+    let ends = Instant::now() + Duration::from_secs(30);
+    while survivors(node.folder.path()).len() > 2 {
+        assert!(Instant::now() < ends, "{:?}", survivors(node.folder.path()));
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]
