@@ -110,6 +110,24 @@ fn a_secret_that_a_cut_halves_is_gone() {
 }
 
 #[test]
+fn an_argument_that_a_cut_halves_is_gone() {
+    const LIMIT: usize = 16 << 10;
+    let filler = "a".repeat(LIMIT - 60);
+    // The limit lies within the token's first part, which by itself is no token.
+    let token = format!(
+        "eyJhbGciOiJSUzI1NiIs{}.eyJpc3MiOiJ4In0.c2lnbmF0dXJl",
+        "Zt8".repeat(40)
+    );
+    let node = FakeNode::new();
+    node.file("proc/1/cmdline", format!("/bin/app\0{filler}\0{token}\0"));
+    node.collect(&["--window", "0"]);
+    let (items, _) = node.read();
+    let arguments = bytes(&items, "root/proc/1/cmdline").unwrap();
+    assert!(arguments.starts_with(b"/bin/app\0aaa") && arguments.ends_with(b"a\0"));
+    assert!(memchr::memmem::find(arguments, b"eyJ").is_none());
+}
+
+#[test]
 fn names_stay_and_harmless_values_stay() {
     let node = FakeNode::new();
     node.file(

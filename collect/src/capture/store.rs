@@ -85,8 +85,10 @@ impl Cx<'_> {
 
     /// Takes secrets out of the buffer.
     fn redact(&mut self, record: &mut EntryRecord) {
-        if self.current.privacy == Privacy::Text {
-            self.cut_at_a_line(record);
+        match self.current.privacy {
+            Privacy::Text => self.cut_at(b'\n', record),
+            Privacy::Arguments | Privacy::Environment => self.cut_at(0, record),
+            Privacy::Harmless | Privacy::Names | Privacy::Journal | Privacy::Records => {}
         }
         // A program's path is one word, not its arguments.
         let shape = match record.kind {
@@ -99,19 +101,19 @@ impl Cx<'_> {
         }
     }
 
-    /// A line that is cut may hold half a secret, which looks like none: it goes.
-    fn cut_at_a_line(&mut self, record: &EntryRecord) {
+    /// A line or argument that is cut may hold half a secret, which looks like none: it goes.
+    fn cut_at(&mut self, separator: u8, record: &EntryRecord) {
         let bytes = &self.buffer;
         match record.cut.map(|cut| cut.kept) {
             Some(Kept::Tail) => {
-                let first = bytes.iter().take(LINE_BYTES).position(|b| *b == b'\n');
+                let first = bytes.iter().take(LINE_BYTES).position(|b| *b == separator);
                 if let Some(end) = first {
                     self.buffer.drain(..=end);
                 }
             }
             Some(Kept::Head) => {
                 let last = bytes.iter().rev().take(LINE_BYTES);
-                if let Some(length) = last.into_iter().position(|b| *b == b'\n') {
+                if let Some(length) = last.into_iter().position(|b| *b == separator) {
                     self.buffer.truncate(bytes.len() - length);
                 }
             }
