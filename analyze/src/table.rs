@@ -7,6 +7,8 @@
 
 use freezeframe_bundle::{Capture, EntryRecord};
 
+use crate::profile::Profile;
+
 pub mod answer;
 pub mod attribute;
 pub mod budget;
@@ -124,10 +126,12 @@ pub struct Derived {
 }
 
 /// What a decoder may need to know of the capture.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Node {
     /// `capture.json`; missing where it was lost.
     pub capture: Option<Capture>,
+    /// The profiles of the bundle; they are there when derived tables are built.
+    pub profiles: Vec<Profile>,
 }
 
 impl Node {

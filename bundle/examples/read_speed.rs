@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use freezeframe_bundle::{
-    Capture, Clocks, Cost, EntryRecord, FormatVersion, Kind, Outcome, Reader, Summary, Writer,
-    verify,
+    Capture, Clocks, Cost, EntryRecord, Kind, Outcome, Reader, Summary, Writer, verify,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -53,24 +52,13 @@ fn make() -> Result<PathBuf, Box<dyn Error>> {
 fn write(path: &Path) -> Result<(), Box<dyn Error>> {
     let clocks = Clocks::default();
     let capture = Capture {
-        format: FormatVersion::CURRENT,
-        collector: String::new(),
         node: "node1".into(),
         started: clocks,
-        kernel_release: String::new(),
-        kernel_version: String::new(),
-        machine: String::new(),
         page_size_bytes: 4096,
         ticks_per_second: 100,
-        command_line: Vec::new(),
         root: "/".into(),
-        window_seconds: 0,
         deadline_seconds: 60,
-        user_id: 0,
-        capabilities: String::new(),
-        redaction: String::new(),
-        lacks: Vec::new(),
-        plan: Vec::new(),
+        ..Capture::default()
     };
     let mut writer = Writer::new(File::create(path)?, "node1-20240101T000000Z", &capture)?;
     for n in 0..200_000_u64 {

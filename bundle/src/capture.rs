@@ -25,7 +25,7 @@ pub struct PlannedSource {
 }
 
 /// What was captured, where, when and how: everything needed to read the rest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capture {
     /// Version of the bundle format.
     pub format: FormatVersion,

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use freezeframe_bundle::{
-    Capture, Clocks, Contents, Cost, EntryRecord, FormatVersion, Item, Kind, Limits, Outcome,
-    Reader, Summary, Writer, member, verify,
+    Capture, Clocks, Contents, Cost, EntryRecord, Item, Kind, Limits, Outcome, Reader, Summary,
+    Writer, member, verify,
 };
 
 /// As wide a window as the writer uses: a broken header asks for more.
@@ -156,23 +156,16 @@ fn summary() -> Summary {
 
 fn capture() -> Capture {
     Capture {
-        format: FormatVersion::CURRENT,
         collector: "0.1.0".into(),
         node: "node".into(),
-        started: Clocks::default(),
         kernel_release: "6.1.0".into(),
         kernel_version: "#1".into(),
         machine: "x86_64".into(),
         page_size_bytes: 4096,
         ticks_per_second: 100,
-        command_line: Vec::new(),
         root: "/".into(),
-        window_seconds: 0,
         deadline_seconds: 60,
-        user_id: 0,
-        capabilities: String::new(),
         redaction: "default".into(),
-        lacks: Vec::new(),
-        plan: Vec::new(),
+        ..Capture::default()
     }
 }

@@ -44,7 +44,7 @@ pub(crate) fn decode(entries: &[(String, Vec<u8>)], wanted: impl Fn(&Table) -> b
         .iter()
         .map(|table| wanted(table).then(table.decoder))
         .collect();
-    let mut node = Node { capture: None };
+    let mut node = Node::default();
     let mut damages = Damages::default();
     let mut input_bytes = 0;
     for (entry, bytes) in entries {

@@ -91,7 +91,7 @@ impl Loading {
             decoders.push((table, (table.decoder)()));
         }
         Self {
-            node: Node { capture: None },
+            node: Node::default(),
             router,
             fed: vec![false; decoders.len()],
             misses: vec![None; decoders.len()],

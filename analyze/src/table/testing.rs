@@ -1,6 +1,6 @@
 //! Runs one table on literal entries.
 
-use freezeframe_bundle::{Capture, Clocks, EntryRecord, FormatVersion, Kind, Outcome};
+use freezeframe_bundle::{Capture, Clocks, EntryRecord, Kind, Outcome};
 
 use super::pattern::{matches, split};
 use super::{Cell, Damages, Input, Node, Rows, Store};
@@ -16,7 +16,6 @@ pub(crate) fn node() -> Node {
     };
     Node {
         capture: Some(Capture {
-            format: FormatVersion::CURRENT,
             collector: "0.0.0".into(),
             node: "node1".into(),
             started: clocks,
@@ -29,12 +28,10 @@ pub(crate) fn node() -> Node {
             root: "/".into(),
             window_seconds: 10,
             deadline_seconds: 60,
-            user_id: 0,
-            capabilities: "000001ffffffffff".into(),
             redaction: "default".into(),
-            lacks: Vec::new(),
-            plan: Vec::new(),
+            ..Capture::default()
         }),
+        ..Node::default()
     }
 }
 

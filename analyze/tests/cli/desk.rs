@@ -5,9 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use freezeframe_bundle::{
-    Capture, Clocks, Cost, EntryRecord, FormatVersion, Kind, Outcome, Summary, Writer,
-};
+use freezeframe_bundle::{Capture, Clocks, Cost, EntryRecord, Kind, Outcome, Summary, Writer};
 
 /// A laptop's folder with `node1.tar.zst` in it.
 pub(crate) struct Desk {
@@ -120,7 +118,6 @@ pub(crate) fn capture() -> Capture {
         monotonic_us: 5_000_000,
     };
     Capture {
-        format: FormatVersion::CURRENT,
         collector: "0.1.0".into(),
         node: "node1".into(),
         started: clocks,
@@ -133,11 +130,8 @@ pub(crate) fn capture() -> Capture {
         root: "/".into(),
         window_seconds: 10,
         deadline_seconds: 60,
-        user_id: 0,
-        capabilities: "000001ffffffffff".into(),
         redaction: "default".into(),
-        lacks: Vec::new(),
-        plan: Vec::new(),
+        ..Capture::default()
     }
 }
 

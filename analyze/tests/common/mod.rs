@@ -8,13 +8,11 @@ use std::path::{Path, PathBuf};
 use freezeframe_analyze::query::{self, Grid};
 use freezeframe_analyze::table::{Cell, Loaded, load};
 use freezeframe_bundle::{
-    Capture, Clocks, Cost, EntryRecord, FormatVersion, Kind, Limits, Outcome, Reader, Summary,
-    Writer,
+    Capture, Clocks, Cost, EntryRecord, Kind, Limits, Outcome, Reader, Summary, Writer,
 };
 
 pub(crate) fn capture() -> Capture {
     Capture {
-        format: FormatVersion::CURRENT,
         collector: "0.1.0".into(),
         node: "node1".into(),
         started: Clocks {
@@ -31,11 +29,8 @@ pub(crate) fn capture() -> Capture {
         root: "/".into(),
         window_seconds: 10,
         deadline_seconds: 60,
-        user_id: 0,
-        capabilities: "000001ffffffffff".into(),
         redaction: "default".into(),
-        lacks: Vec::new(),
-        plan: Vec::new(),
+        ..Capture::default()
     }
 }
 

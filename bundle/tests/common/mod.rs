@@ -7,15 +7,14 @@ use std::io::{Seek, Write};
 use std::path::Path;
 
 use freezeframe_bundle::{
-    Capture, Clocks, Contents, Cost, EntryRecord, FormatVersion, Item, Kind, Limits, OpenError,
-    Outcome, PlannedSource, Reader, SourceRecord, Summary, Writer,
+    Capture, Clocks, Contents, Cost, EntryRecord, Item, Kind, Limits, OpenError, Outcome,
+    PlannedSource, Reader, SourceRecord, Summary, Writer,
 };
 
 pub(crate) const TOP: &str = "node1-20240101T000000Z";
 
 pub(crate) fn capture() -> Capture {
     Capture {
-        format: FormatVersion::CURRENT,
         collector: "0.1.0".into(),
         node: "node1".into(),
         started: Clocks {
@@ -32,14 +31,12 @@ pub(crate) fn capture() -> Capture {
         root: "/".into(),
         window_seconds: 10,
         deadline_seconds: 60,
-        user_id: 0,
-        capabilities: "000001ffffffffff".into(),
         redaction: "default".into(),
-        lacks: Vec::new(),
         plan: vec![PlannedSource {
             id: "host".into(),
             order: 10,
         }],
+        ..Capture::default()
     }
 }
 
