@@ -5,6 +5,7 @@
 //! Names, stacks and tasks are stored once and referred to by number: a node with 128 busy CPUs has
 //! a hundred thousand samples of some thousand stacks.
 
+pub mod perf_data;
 pub mod stacks;
 
 pub use stacks::{Stacks, Symbols};
