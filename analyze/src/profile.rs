@@ -5,8 +5,21 @@
 //! Names, stacks and tasks are stored once and referred to by number: a node with 128 busy CPUs has
 //! a hundred thousand samples of some thousand stacks.
 
+mod assemble;
+#[cfg(test)]
+pub(crate) mod corpus;
+pub mod debug_files;
+mod demangle;
+mod modules;
 pub mod perf_data;
+mod processes;
+pub mod recorded;
+pub mod script;
+mod space;
 pub mod stacks;
+
+pub use assemble::BROKEN_STACK;
+pub use debug_files::DebugFiles;
 
 pub use stacks::{Stacks, Symbols};
 

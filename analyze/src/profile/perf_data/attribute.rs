@@ -126,6 +126,11 @@ impl Attribute {
         })
     }
 
+    /// Whether samples hold dumps of the user's stack (`perf record --call-graph dwarf`).
+    pub fn has_stack_dumps(&self) -> bool {
+        self.has(sample::STACK_USER)
+    }
+
     /// Whether samples have this field.
     pub(super) fn has(&self, field: u64) -> bool {
         self.sample_type & field != 0

@@ -67,6 +67,11 @@ pub struct Words<'a> {
 impl<'a> Words<'a> {
     pub(super) const EMPTY: Words<'static> = Words { bytes: &[] };
 
+    /// The words that these bytes are.
+    pub(crate) fn of(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
     /// One after another.
     pub fn iter(self) -> impl Iterator<Item = u64> + 'a {
         let words = self.bytes.chunks_exact(8);

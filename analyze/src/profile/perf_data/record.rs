@@ -57,7 +57,7 @@ pub(crate) struct Raw<'a> {
 }
 
 /// Which side an address without context is of: `PERF_RECORD_MISC_CPUMODE_MASK`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
     /// The kernel.
     Kernel,

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 use std::io::Cursor;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::testing::{File, KERNEL, USER};
 use super::*;
+use crate::profile::corpus::corpus;
 
 /// Kinds of records by their number, and the problems.
 type Read = (BTreeMap<&'static str, usize>, Problems, Head);
@@ -124,19 +125,6 @@ fn a_damaged_length_costs_its_neighbours_alone() {
         reason,
         format!("{size} bytes are no records (offset {})", 248 + 5 * size)
     );
-}
-
-fn corpus(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("FREEZEFRAME_CORPUS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus"),
-        PathBuf::from,
-    );
-    let path = root.join(path);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("skipped: corpus not present");
-    None
 }
 
 /// Samples of each event, and the problems.
