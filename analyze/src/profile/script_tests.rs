@@ -264,7 +264,8 @@ fn folded_as_others_fold_it() {
         }
         let output = std::fs::read_to_string(folder.join(format!("{output}.txt"))).unwrap();
         let theirs = expected(&output);
-        for (stack, weight) in &theirs {
+        // A function without a name is a blank to them, the file it is in to us.
+        for (stack, weight) in theirs.iter().filter(|(stack, _)| !stack.contains("; ")) {
             assert_eq!(ours.get(stack), Some(weight), "{input}: {stack}");
         }
         // `stackcollapse-perf.pl` leaves out a last sample without a blank line behind it.
