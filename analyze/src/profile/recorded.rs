@@ -271,6 +271,7 @@ impl Assembled {
             profile.samples.sort_by_key(|sample| sample.time_ns);
             let name = events.get(event).map_or("", |event| &event.name);
             profile.name = self::name(name, &profiles);
+            profile.notes.extend(super::notes::broken(&profile));
             if left_out > 0 {
                 let note = format!("{left_out} samples found no room and are left out.");
                 profile.notes.push(note);
