@@ -5,6 +5,8 @@
 //! Names, stacks and tasks are stored once and referred to by number: a node with 128 busy CPUs has
 //! a hundred thousand samples of some thousand stacks.
 
+pub mod goroutine;
+pub mod pprof;
 pub mod stacks;
 
 pub use stacks::{Stacks, Symbols};

@@ -11,6 +11,7 @@ use super::pattern::{Router, split};
 use super::rows::TEXT_BYTES;
 use super::{Column, Damages, Decode, Derived, Input, Node, Rows, Table};
 use crate::derived::DERIVED;
+use crate::profile::pprof::members::Answers;
 use crate::tables::TABLES;
 
 /// Something that a table could not parse.
@@ -78,6 +79,7 @@ struct Loading {
     misses: Vec<Option<EntryRecord>>,
     damages: Damages,
     budget: Budget,
+    answers: Answers,
 }
 
 impl Loading {
@@ -98,6 +100,7 @@ impl Loading {
             decoders,
             damages: Damages::default(),
             budget: Budget::new(limits),
+            answers: Answers::default(),
         }
     }
 
@@ -151,6 +154,7 @@ impl Loading {
                 *fed = true;
             }
         }
+        self.answers.entry(&input, &mut self.damages);
         if let Some(record) = record {
             self.feed_record(record);
         }
@@ -179,6 +183,7 @@ impl Loading {
             let bytes = serde_json::to_vec(summary).unwrap_or_default();
             self.feed("summary.json", &bytes, None);
         }
+        self.node.profiles.extend(self.answers.finish());
         let mut store = Store::new();
         contents.damage.extend(self.budget.passed());
         let mut abouts = BTreeMap::new();
