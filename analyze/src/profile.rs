@@ -5,7 +5,11 @@
 //! Names, stacks and tasks are stored once and referred to by number: a node with 128 busy CPUs has
 //! a hundred thousand samples of some thousand stacks.
 
+pub mod fold;
+pub mod scope;
 pub mod stacks;
+#[cfg(test)]
+pub mod testing;
 
 pub use stacks::{Stacks, Symbols};
 
