@@ -24,6 +24,7 @@ Examples:
   analyze query node.tar.zst 'SELECT pid, comm, cpu_ratio FROM process
       ORDER BY cpu_ratio DESC LIMIT 10'
   analyze tables node.tar.zst            what there is to ask
+  analyze flamegraph node.tar.zst        what every CPU was doing, as SVG
   analyze verify node.tar.zst            is the file whole and unaltered?
 
 Exit codes:
@@ -48,6 +49,8 @@ pub enum Verb {
     Findings(FindingsArgs),
     /// Answer one SELECT over the tables
     Query(QueryArgs),
+    /// Draw a flamegraph: of the node, a pod, a process, a part of the window
+    Flamegraph(FlamegraphArgs),
     /// List the tables and their columns; with a bundle, also their rows
     Tables(TablesArgs),
     /// Compare every entry with its digest
@@ -154,6 +157,39 @@ pub enum GridFormat {
     Csv,
     /// A JSON array of objects
     Json,
+}
+
+/// Options of `flamegraph`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  analyze flamegraph node.tar.zst                    write node-cpu.svg
+  analyze flamegraph node.tar.zst --pod shop/cart-0 --threads
+  analyze flamegraph node.tar.zst --kernel --from 2 --to 3.5 -o burst.svg
+  analyze flamegraph node.tar.zst --profile blocked
+
+Open the SVG in a browser: click to zoom, search with Ctrl-F.")]
+pub struct FlamegraphArgs {
+    /// The bundle
+    #[command(flatten)]
+    pub input: BundleArgs,
+    /// Which profile; a wrong name lists those that the bundle has
+    #[arg(long, value_name = "NAME", default_value = "cpu")]
+    pub profile: String,
+    /// File to write, `-` for standard output
+    ///
+    /// By default named after bundle, profile and scope, in the current folder.
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+    /// Each thread apart; threads of a process are merged otherwise
+    #[arg(long)]
+    pub threads: bool,
+    /// Callers above, called functions below
+    #[arg(long)]
+    pub icicle: bool,
+    /// Which samples
+    #[command(flatten)]
+    pub scope: ScopeArgs,
 }
 
 /// Options of `tables`.

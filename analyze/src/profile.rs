@@ -5,6 +5,8 @@
 //! Names, stacks and tasks are stored once and referred to by number: a node with 128 busy CPUs has
 //! a hundred thousand samples of some thousand stacks.
 
+pub mod choice;
+pub mod flamegraph;
 pub mod fold;
 pub mod scope;
 pub mod stacks;

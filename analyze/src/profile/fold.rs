@@ -18,6 +18,9 @@ const DEPTH: usize = 512;
 /// Digits of a container's id, as `docker ps` shows it.
 const ID_DIGITS: usize = 12;
 
+/// The mark of a user stack that ends in the middle: a function without a frame pointer.
+pub const BROKEN: &str = "[broken stack]";
+
 /// How stacks are folded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
@@ -40,6 +43,8 @@ pub struct Folded {
     pub frames_total: u64,
     /// See there.
     pub frames_unnamed: u64,
+    /// Samples whose stack carries the mark [`BROKEN`].
+    pub broken: u64,
 }
 
 impl Folded {
@@ -71,7 +76,9 @@ pub fn fold(profile: &Profile, scope: &Scope, options: Options) -> Folded {
             None => owners(&Task::default(), options),
         };
         let mut kinds = vec![FrameKind::Mark; parts.len()];
+        let mut is_broken = false;
         for (id, frame) in frames(profile, scope, stack) {
+            is_broken |= frame.kind == FrameKind::Mark && frame.function == BROKEN;
             folded.frames_total += samples;
             folded.frames_unnamed += if frame.is_named { 0 } else { samples };
             parts.push(names.get(id, frame));
@@ -86,6 +93,7 @@ pub fn fold(profile: &Profile, scope: &Scope, options: Options) -> Folded {
         *sum = sum.saturating_add(weight);
         folded.total = folded.total.saturating_add(weight);
         folded.samples += samples;
+        folded.broken += if is_broken { samples } else { 0 };
     }
     folded
 }
@@ -191,6 +199,8 @@ pub fn clean(name: &str) -> String {
         .take(NAME_CHARS)
         .map(|c| match c {
             ';' => ':',
+            // XML has no such characters.
+            '\u{FFFE}' | '\u{FFFF}' => char::REPLACEMENT_CHARACTER,
             c if is_tricky(c) => char::REPLACEMENT_CHARACTER,
             c => c,
         })

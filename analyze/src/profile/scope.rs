@@ -8,7 +8,7 @@ use std::fmt;
 
 use anyhow::{Context, bail};
 
-use super::{Frame, FrameKind, Profile, Sample, Task};
+use super::{Frame, FrameKind, Profile, Sample, Task, fold};
 
 /// Longest part of a link or flag that is taken: a path of the kernel has at most 4096 bytes.
 const TEXT_BYTES: usize = 4096;
@@ -18,7 +18,7 @@ const ID_DIGITS: usize = 6;
 pub const LINK: &str = "flame=";
 
 /// Whose samples.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Who {
     /// Everyone's.
     #[default]
@@ -206,6 +206,49 @@ impl Scope {
         !self.kernel_only || frame.kind == FrameKind::Kernel
     }
 
+    /// What a picture of it is called.
+    pub fn title(&self, profile: &Profile) -> String {
+        let name_of = |has: &dyn Fn(&Task) -> bool, name: fn(&Task) -> &str| {
+            let named = profile.tasks.iter().find(|task| has(task));
+            let name = named.map(name).filter(|name| !name.is_empty());
+            name.map(|name| format!(" ({name})")).unwrap_or_default()
+        };
+        let who = match &self.who {
+            Who::Node if self.kernel_only => "kernel only".to_owned(),
+            Who::Node => "whole node".to_owned(),
+            Who::Pod(pod) => format!("pod {pod}"),
+            Who::Container(id) => {
+                let has = |task: &Task| self.who.has(task);
+                let name = name_of(&has, |task| task.container.as_deref().unwrap_or_default());
+                format!("container {id}{name}")
+            }
+            Who::Process(pid) => {
+                let name = name_of(&|task| task.pid == Some(*pid), |task| &task.process);
+                format!("process {pid}{name}")
+            }
+            Who::Thread(tid) => {
+                let name = name_of(&|task| task.tid == Some(*tid), |task| &task.thread);
+                format!("thread {tid}{name}")
+            }
+            Who::Cgroup(path) => format!("control group {path}"),
+        };
+        let mut title = fold::clean(&who);
+        if self.kernel_only && self.who != Who::Node {
+            title += ", kernel only";
+        }
+        if let Some(cpu) = self.cpu {
+            title += &format!(", CPU {cpu}");
+        }
+        if let Some(Range { from_ns, to_ns }) = self.range {
+            let seconds = |ns: u64| format!("{:.2} s", ns as f64 / 1e9);
+            title += &match to_ns {
+                u64::MAX => format!(", from {}", seconds(from_ns)),
+                _ => format!(", {} to {}", seconds(from_ns), seconds(to_ns)),
+            };
+        }
+        title
+    }
+
     /// The scope in a link, with or without [`LINK`] in front; other parts of the link are left to
     /// others.
     pub fn from_link(link: &str) -> anyhow::Result<Self> {
@@ -357,6 +400,22 @@ mod tests {
         assert!(Range::from_seconds(Some(2.0), Some(2.0)).is_err());
         assert!(Range::from_seconds(Some(f64::NAN), None).is_err());
         assert!(Range::from_seconds(Some(-1.0), None).is_err());
+    }
+
+    #[test]
+    fn titles_name_what_is_known() {
+        let title = |link: &str| Scope::from_link(link).unwrap().title(&profile());
+        assert_eq!(title("node"), "whole node");
+        assert_eq!(title("kernel"), "kernel only");
+        assert_eq!(
+            title("process:100&kernel"),
+            "process 100 (cart), kernel only"
+        );
+        assert_eq!(title("container:7f3ac0ffee"), "container 7f3ac0ffee (cart)");
+        assert_eq!(
+            title("thread:101&cpu=1&from=1&to=2.5"),
+            "thread 101 (worker), CPU 1, 1.00 s to 2.50 s"
+        );
     }
 
     #[test]
