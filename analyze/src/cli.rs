@@ -7,6 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::finding::Severity;
+use crate::profile::scope::{Range, Scope, Who};
 
 /// Explains a frozen node: what was wrong, how sure that is, and what to do.
 ///
@@ -23,6 +24,7 @@ Examples:
   analyze query node.tar.zst 'SELECT pid, comm, cpu_ratio FROM process
       ORDER BY cpu_ratio DESC LIMIT 10'
   analyze tables node.tar.zst            what there is to ask
+  analyze flamegraph node.tar.zst        what every CPU was doing, as SVG
   analyze verify node.tar.zst            is the file whole and unaltered?
 
 Exit codes:
@@ -47,6 +49,8 @@ pub enum Verb {
     Findings(FindingsArgs),
     /// Answer one SELECT over the tables
     Query(QueryArgs),
+    /// Draw a flamegraph: of the node, a pod, a process, a part of the window
+    Flamegraph(FlamegraphArgs),
     /// List the tables and their columns; with a bundle, also their rows
     Tables(TablesArgs),
     /// Compare every entry with its digest
@@ -155,6 +159,39 @@ pub enum GridFormat {
     Json,
 }
 
+/// Options of `flamegraph`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  analyze flamegraph node.tar.zst                    write node-cpu.svg
+  analyze flamegraph node.tar.zst --pod shop/cart-0 --threads
+  analyze flamegraph node.tar.zst --kernel --from 2 --to 3.5 -o burst.svg
+  analyze flamegraph node.tar.zst --profile blocked
+
+Open the SVG in a browser: click to zoom, search with Ctrl-F.")]
+pub struct FlamegraphArgs {
+    /// The bundle
+    #[command(flatten)]
+    pub input: BundleArgs,
+    /// Which profile; a wrong name lists those that the bundle has
+    #[arg(long, value_name = "NAME", default_value = "cpu")]
+    pub profile: String,
+    /// File to write, `-` for standard output
+    ///
+    /// By default named after bundle, profile and scope, in the current folder.
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+    /// Each thread apart; threads of a process are merged otherwise
+    #[arg(long)]
+    pub threads: bool,
+    /// Callers above, called functions below
+    #[arg(long)]
+    pub icicle: bool,
+    /// Which samples
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+}
+
 /// Options of `tables`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -241,6 +278,64 @@ pub struct LibraryArgs {
     /// Folder with finding files of your own (repeatable)
     #[arg(long = "findings", value_name = "DIR")]
     pub folders: Vec<PathBuf>,
+}
+
+/// Which samples of a profile.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Which samples")]
+pub struct ScopeArgs {
+    /// A pod's: NAMESPACE/NAME, or its UID
+    #[arg(long, value_name = "NS/NAME", group = "who")]
+    pub pod: Option<String>,
+    /// A container's, by its id or the beginning of it
+    #[arg(long, value_name = "ID", group = "who")]
+    pub container: Option<String>,
+    /// A process's, with all its threads
+    #[arg(long, value_name = "PID", group = "who")]
+    pub pid: Option<u32>,
+    /// A thread's
+    #[arg(long, value_name = "TID", group = "who")]
+    pub tid: Option<u32>,
+    /// Those of a control group and of all groups below
+    #[arg(long, value_name = "PATH", group = "who")]
+    pub cgroup: Option<String>,
+    /// Those in the kernel only
+    #[arg(long)]
+    pub kernel: bool,
+    /// Those on one CPU
+    #[arg(long, value_name = "CPU")]
+    pub cpu: Option<u32>,
+    /// Those from this second of the window on
+    #[arg(long, value_name = "SECONDS")]
+    pub from: Option<f64>,
+    /// Those before this second of the window
+    #[arg(long, value_name = "SECONDS")]
+    pub to: Option<f64>,
+}
+
+impl ScopeArgs {
+    /// The scope that is asked for.
+    pub fn scope(&self) -> anyhow::Result<Scope> {
+        let id = |id: &Option<u32>| id.map(|id| id.to_string());
+        let asked = [
+            ("pod", self.pod.clone()),
+            ("container", self.container.clone()),
+            ("process", id(&self.pid)),
+            ("thread", id(&self.tid)),
+            ("cgroup", self.cgroup.clone()),
+        ];
+        let mut asked = asked.into_iter();
+        let who = match asked.find_map(|(word, value)| Some((word, value?))) {
+            Some((word, value)) => Who::parse(word, &value)?,
+            None => Who::Node,
+        };
+        Ok(Scope {
+            who,
+            kernel_only: self.kernel,
+            cpu: self.cpu,
+            range: Range::from_seconds(self.from, self.to)?,
+        })
+    }
 }
 
 fn severities() -> impl TypedValueParser<Value = Severity> {

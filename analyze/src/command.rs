@@ -16,6 +16,7 @@ use crate::text::is_tricky;
 mod check_findings;
 mod explain;
 mod findings;
+mod flamegraph;
 mod query;
 mod report;
 mod tables;
@@ -26,6 +27,7 @@ pub fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Report(args) => report::run(&args),
         Verb::Findings(args) => findings::run(&args),
+        Verb::Flamegraph(args) => flamegraph::run(&args),
         Verb::Query(args) => query::run(&args),
         Verb::Tables(args) => tables::run(&args),
         Verb::Verify(args) => verify::run(&args),
@@ -119,6 +121,14 @@ fn plain(text: &str) -> String {
             }
         })
         .collect()
+}
+
+/// The bundle's name without its endings; a bundle from standard input has none.
+fn stem<'a>(bundle: &'a Path, unnamed: &'a str) -> &'a str {
+    let name = bundle.file_name().and_then(|name| name.to_str());
+    let name = name.filter(|name| *name != "-").unwrap_or(unnamed);
+    let name = name.strip_suffix(".partial").unwrap_or(name);
+    name.strip_suffix(".tar.zst").unwrap_or(name)
 }
 
 /// Writes a file whole or not at all; `-` is standard output.

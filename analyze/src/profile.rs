@@ -5,9 +5,15 @@
 //! Names, stacks and tasks are stored once and referred to by number: a node with 128 busy CPUs has
 //! a hundred thousand samples of some thousand stacks.
 
+pub mod choice;
+pub mod flamegraph;
+pub mod fold;
 pub mod goroutine;
 pub mod pprof;
+pub mod scope;
 pub mod stacks;
+#[cfg(test)]
+pub mod testing;
 
 pub use stacks::{Stacks, Symbols};
 

@@ -30,10 +30,11 @@ fn check(name: &str, arguments: &[&str]) {
     }
 }
 
-const VERBS: [&str; 7] = [
+const VERBS: [&str; 8] = [
     "report",
     "findings",
     "query",
+    "flamegraph",
     "tables",
     "verify",
     "explain",

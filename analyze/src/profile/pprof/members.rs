@@ -1,5 +1,7 @@
 //! What a bundle has of pprof: answers under `api/<component>/debug/pprof/`.
 
+use std::collections::HashSet;
+
 use freezeframe_bundle::Outcome;
 
 use super::super::{Profile, Unit, goroutine};
@@ -112,16 +114,19 @@ impl Answers {
         }
     }
 
-    /// The profiles, in an order that does not depend on that of the answers. A dump of goroutines
-    /// stands for the profile of the same name, which has neither states nor times.
+    /// The profiles, in an order that does not depend on that of the answers; of each answer the
+    /// one to show first as the first. A dump of goroutines stands for the profile of the same name,
+    /// which has neither states nor times.
     pub fn finish(self) -> Vec<Profile> {
         let mut profiles = self.profiles;
-        let key = |profile: &Profile| {
-            let is_profile = !profile.entry.contains("debug=2");
-            (profile.name.clone(), is_profile, profile.entry.clone())
-        };
-        profiles.sort_by_cached_key(key);
-        profiles.dedup_by(|later, first| later.name == first.name);
+        profiles.sort_by_cached_key(|profile| {
+            let member = Member::of(&profile.entry);
+            let owner = member.map(|m| (m.component.to_owned(), m.kind.to_owned()));
+            let is_dump = profile.entry.contains("debug=2");
+            (owner, !is_dump, profile.entry.clone())
+        });
+        let mut names = HashSet::new();
+        profiles.retain(|profile| names.insert(profile.name.clone()));
         profiles
     }
 }
