@@ -25,6 +25,7 @@ Examples:
       ORDER BY cpu_ratio DESC LIMIT 10'
   analyze tables node.tar.zst            what there is to ask
   analyze flamegraph node.tar.zst        what every CPU was doing, as SVG
+  analyze top kubelet.pprof              bare profiles open, too
   analyze verify node.tar.zst            is the file whole and unaltered?
 
 Exit codes:
@@ -51,6 +52,8 @@ pub enum Verb {
     Query(QueryArgs),
     /// Draw a flamegraph: of the node, a pod, a process, a part of the window
     Flamegraph(FlamegraphArgs),
+    /// List the functions of a profile, heaviest first
+    Top(TopArgs),
     /// List the tables and their columns; with a bundle, also their rows
     Tables(TablesArgs),
     /// Compare every entry with its digest
@@ -173,9 +176,12 @@ pub struct FlamegraphArgs {
     /// The bundle
     #[command(flatten)]
     pub input: BundleArgs,
-    /// Which profile; a wrong name lists those that the bundle has
-    #[arg(long, value_name = "NAME", default_value = "cpu")]
-    pub profile: String,
+    /// Which profile; a wrong name lists those that there are
+    ///
+    /// By default `cpu`, or the first one. The beginning of a name, such as `kubelet.heap`, stands
+    /// for what is shown first of it.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
     /// File to write, `-` for standard output
     ///
     /// By default named after bundle, profile and scope, in the current folder.
@@ -187,6 +193,40 @@ pub struct FlamegraphArgs {
     /// Callers above, called functions below
     #[arg(long)]
     pub icicle: bool,
+    /// Which samples
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+}
+
+/// Options of `top`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  analyze top node.tar.zst                       what the CPUs were doing
+  analyze top node.tar.zst --profile kubelet.cpu --cum
+  analyze top node.tar.zst --pod shop/cart-0
+  analyze top kubelet.pprof                      any file of pprof
+
+flat: in the function itself; cum: in it or in what it called.")]
+pub struct TopArgs {
+    /// The bundle
+    #[command(flatten)]
+    pub input: BundleArgs,
+    /// Which profile; a wrong name lists those that there are
+    ///
+    /// By default `cpu`, or the first one. The beginning of a name, such as `kubelet.heap`, stands
+    /// for what is shown first of it.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Heaviest with what they call first
+    #[arg(long = "cum")]
+    pub cumulative: bool,
+    /// How many functions; 0 for all
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 30)]
+    pub limit: usize,
+    /// How to print the list; for programs without units
+    #[arg(long, value_enum, default_value_t = GridFormat::Table)]
+    pub format: GridFormat,
     /// Which samples
     #[command(flatten)]
     pub scope: ScopeArgs,

@@ -1,7 +1,7 @@
 //! The verbs, one file each.
 
 use std::fs::File;
-use std::io::{self, BufReader, IsTerminal, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -11,6 +11,7 @@ use freezeframe_bundle::{Limits, Reader};
 use crate::cli::{BundleArgs, Verb};
 use crate::decrypt;
 use crate::table::Loaded;
+use crate::table::load::load_profiles;
 use crate::text::is_tricky;
 
 mod check_findings;
@@ -20,6 +21,7 @@ mod flamegraph;
 mod query;
 mod report;
 mod tables;
+mod top;
 mod verify;
 
 /// Runs a verb.
@@ -28,6 +30,7 @@ pub fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Report(args) => report::run(&args),
         Verb::Findings(args) => findings::run(&args),
         Verb::Flamegraph(args) => flamegraph::run(&args),
+        Verb::Top(args) => top::run(&args),
         Verb::Query(args) => query::run(&args),
         Verb::Tables(args) => tables::run(&args),
         Verb::Verify(args) => verify::run(&args),
@@ -47,32 +50,54 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// Opens a bundle, `-` being standard input; decrypts it if it is encrypted.
 fn open(input: &BundleArgs) -> anyhow::Result<Reader> {
-    let identities = &input.identities;
-    if input.bundle == Path::new("-") {
-        let mut stream = BufReader::new(io::stdin().lock());
-        let name = Path::new("standard input");
-        return if decrypt::is_encrypted(&mut stream)? {
-            decrypt::open(stream, name, identities)
-        } else {
-            Ok(Reader::from_stream(stream, name, Limits::default())?)
-        };
+    if let Some((stream, name)) = stream(&input.bundle) {
+        return open_stream(stream, name, input);
     }
-    let path = &input.bundle;
-    // What is no file is refused by the reader, with a better message.
-    if path.is_file()
-        && let Ok(file) = File::open(path)
-    {
-        let mut file = BufReader::new(file);
-        if decrypt::is_encrypted(&mut file)? {
-            return decrypt::open(file, path, identities);
-        }
-    }
-    Ok(Reader::open(path)?)
+    Ok(Reader::open(&input.bundle)?)
 }
 
-/// Opens a bundle and reads it into tables; damage is told on standard error.
+fn open_stream(
+    mut stream: Box<dyn BufRead>,
+    name: &Path,
+    input: &BundleArgs,
+) -> anyhow::Result<Reader> {
+    if decrypt::is_encrypted(&mut stream)? {
+        return decrypt::open(stream, name, &input.identities);
+    }
+    if name == input.bundle {
+        // A file is read in place.
+        return Ok(Reader::open(name)?);
+    }
+    Ok(Reader::from_stream(stream, name, Limits::default())?)
+}
+
+/// Standard input or a file, and its name; nothing for what is no file, which the reader of bundles
+/// refuses with a better message.
+fn stream(path: &Path) -> Option<(Box<dyn BufRead>, &Path)> {
+    /// How much is looked at to see what it is.
+    const HEAD_BYTES: usize = 64 << 10;
+    if path == Path::new("-") {
+        let stdin = BufReader::with_capacity(HEAD_BYTES, io::stdin());
+        return Some((Box::new(stdin), Path::new("standard input")));
+    }
+    let file = path.is_file().then(|| File::open(path))?.ok()?;
+    Some((Box::new(BufReader::with_capacity(HEAD_BYTES, file)), path))
+}
+
+/// Opens a bundle and reads it into tables; damage is told on standard error. A file that holds
+/// profiles and nothing else gives these, and tables without rows.
 fn load(input: &BundleArgs) -> anyhow::Result<Loaded> {
-    let loaded = crate::table::load::load(open(input)?).context("cannot build the tables")?;
+    let reader = match stream(&input.bundle) {
+        None => Reader::open(&input.bundle)?,
+        Some((mut stream, name)) => {
+            if let Some(kind) = crate::open::kind(&mut stream) {
+                let profiles = (kind.read)(&mut stream, &name.to_string_lossy())?;
+                return load_profiles(profiles).context("cannot build the tables");
+            }
+            open_stream(stream, name, input)?
+        }
+    };
+    let loaded = crate::table::load::load(reader).context("cannot build the tables")?;
     tell_damage(&loaded);
     Ok(loaded)
 }

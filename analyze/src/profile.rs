@@ -14,6 +14,7 @@ pub mod scope;
 pub mod stacks;
 #[cfg(test)]
 pub mod testing;
+pub mod top;
 
 pub use stacks::{Stacks, Symbols};
 

@@ -19,7 +19,7 @@ use crate::units;
 pub(super) fn run(args: &FlamegraphArgs) -> anyhow::Result<ExitCode> {
     let scope = args.scope.scope()?;
     let loaded = super::load(&args.input)?;
-    let profile = choose(&loaded, &args.profile)?;
+    let profile = choose(&loaded, args.profile.as_deref())?;
     let look = Look {
         threads: args.threads,
         icicle: args.icicle,
@@ -42,9 +42,19 @@ pub(super) fn run(args: &FlamegraphArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// The profile of this name, or which there are.
-pub(super) fn choose<'a>(loaded: &'a Loaded, name: &str) -> anyhow::Result<&'a Profile> {
+pub(super) fn choose<'a>(loaded: &'a Loaded, name: Option<&str>) -> anyhow::Result<&'a Profile> {
     let profiles = &loaded.node.profiles;
-    if let Some(profile) = profiles.iter().find(|profile| profile.name == name) {
+    let wanted = name.unwrap_or("cpu");
+    let is_below = |profile: &&Profile| {
+        let rest = profile.name.strip_prefix(wanted);
+        rest.is_some_and(|rest| rest.starts_with('.'))
+    };
+    let by_name = profiles.iter().find(|profile| profile.name == wanted);
+    let found = by_name.or_else(|| match name {
+        Some(_) => profiles.iter().find(is_below),
+        None => profiles.first(),
+    });
+    if let Some(profile) = found {
         return Ok(profile);
     }
     let names: Vec<&str> = profiles.iter().map(|p| p.name.as_str()).collect();
@@ -57,8 +67,8 @@ pub(super) fn choose<'a>(loaded: &'a Loaded, name: &str) -> anyhow::Result<&'a P
         );
     }
     bail!(
-        "there is no profile `{name}`: did you mean `{}`? The bundle has {}",
-        nearest(name, &names),
+        "there is no profile `{wanted}`: did you mean `{}`? There are {}",
+        nearest(wanted, &names),
         names.join(", ")
     )
 }

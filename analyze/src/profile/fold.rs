@@ -72,6 +72,8 @@ pub fn fold(profile: &Profile, scope: &Scope, options: Options) -> Folded {
     for ((task, stack), (weight, samples)) in weights {
         let mut parts = match profile.tasks.get(task as usize) {
             _ if scope.kernel_only => Vec::new(),
+            // A program's profile of itself does not say who it is.
+            Some(task) if *task == Task::default() => Vec::new(),
             Some(task) => owners(task, options),
             None => owners(&Task::default(), options),
         };

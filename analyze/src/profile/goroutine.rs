@@ -4,9 +4,9 @@
 //! ```text
 //! goroutine 91 [select, 12 minutes, locked to thread]:
 //! k8s.io/kubernetes/pkg/kubelet.(*Kubelet).syncLoop(0xc0007a2000, {0x2, 0x5}, ...)
-//! 	k8s.io/kubernetes/pkg/kubelet/kubelet.go:2441 +0x3c5
+//!         k8s.io/kubernetes/pkg/kubelet/kubelet.go:2441 +0x3c5
 //! created by main.run in goroutine 1
-//! 	main.go:12 +0x1d
+//!         main.go:12 +0x1d
 //! ```
 
 use super::pprof::is_go_runtime;
@@ -51,33 +51,27 @@ pub fn sniff(bytes: &[u8]) -> bool {
 /// Reads a dump. A line that is no part of one is damage, and the next one is tried.
 pub fn parse(text: &str) -> Dump {
     let mut dump = Dump::default();
-    let mut expected = Part::Nothing;
+    let mut part = Part::Head;
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim_end();
-        expected = match (expected, dump.goroutines.last_mut()) {
-            _ if line.is_empty() => Part::Nothing,
-            (Part::Function, Some(goroutine)) => {
-                function_line(goroutine, line).unwrap_or_else(|| {
-                    dump.damage.push((number, line.to_owned()));
-                    Part::Rest
-                })
-            }
-            // Behind an ancestor's head stands the stack of a goroutine that has gone.
-            (Part::Rest, Some(_)) => Part::Rest,
-            _ => match header(line) {
-                Some(goroutine) => {
-                    dump.goroutines.push(Goroutine {
-                        line: number,
-                        ..goroutine
-                    });
-                    Part::Function
-                }
-                None => {
-                    dump.damage.push((number, line.to_owned()));
-                    Part::Nothing
-                }
-            },
+        let next = match (part, dump.goroutines.last_mut()) {
+            _ if line.is_empty() => Some(Part::Head),
+            (Part::Function, Some(goroutine)) => function_line(goroutine, line),
+            (Part::Rest, _) => Some(Part::Rest),
+            _ => header(line).map(|mut goroutine| {
+                goroutine.line = number;
+                dump.goroutines.push(goroutine);
+                Part::Function
+            }),
         };
+        if next.is_none() {
+            dump.damage.push((number, line.to_owned()));
+        }
+        // What stands below a function that cannot be read belongs to it.
+        part = next.unwrap_or(match part {
+            Part::Head => Part::Head,
+            Part::Function | Part::Rest => Part::Rest,
+        });
     }
     dump
 }
@@ -86,10 +80,10 @@ pub fn parse(text: &str) -> Dump {
 #[derive(Clone, Copy)]
 enum Part {
     /// The head of a goroutine.
-    Nothing,
+    Head,
     /// A function of it or its place in the source.
     Function,
-    /// Nothing that is kept.
+    /// Nothing that is kept: the stack of an ancestor that has gone.
     Rest,
 }
 

@@ -47,27 +47,28 @@ fn read_within(bytes: &[u8], entry: &str, limits: file::Limits) -> Pprof {
     Pprof { profiles, damage }
 }
 
-/// What bytes are that are no profile of this format, and what to do.
-pub fn why_unreadable(bytes: &[u8]) -> String {
-    const TEXTS: [&str; 7] = [
+/// What is to be said of an [older format](is_old).
+pub const OLD_FORMAT: &str = "an old format of pprof: ask for it without `?debug=1`, or convert it \
+                              with `go tool pprof -proto`";
+
+/// Whether the bytes are of a format that pprof had before `profile.proto`: a text, or the samples
+/// of gperftools.
+pub fn is_old(bytes: &[u8]) -> bool {
+    const TEXTS: [&str; 8] = [
         "heap profile:",
         "heapz ",
         "goroutine profile:",
         "threadcreate profile:",
+        "--- heapz",
         "--- contention",
         "--- mutex:",
         "--- threadz",
     ];
-    // Samples of gperftools: five words, of which the first is 0 and the second 3.
+    // Words of 8 or 4 bytes: 0 and 3, which is the length of the header.
     const BINARY: [&[u8]; 2] = [
         &[0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0],
         &[0, 0, 0, 0, 3, 0, 0, 0],
     ];
-    let is_text = TEXTS.iter().any(|text| bytes.starts_with(text.as_bytes()));
-    if is_text || BINARY.iter().any(|head| bytes.starts_with(head)) {
-        return "an old format of pprof, not the one of `profile.proto`: ask without `?debug=1`, or \
-                convert it with `go tool pprof -proto FILE`"
-            .to_owned();
-    }
-    "not a profile of pprof".to_owned()
+    TEXTS.iter().any(|text| bytes.starts_with(text.as_bytes()))
+        || BINARY.iter().any(|head| bytes.starts_with(head))
 }

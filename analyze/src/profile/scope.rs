@@ -215,6 +215,10 @@ impl Scope {
         };
         let who = match &self.who {
             Who::Node if self.kernel_only => "kernel only".to_owned(),
+            // A program's profile of itself does not say who it is.
+            Who::Node if profile.tasks.iter().all(|task| task.pid.is_none()) => {
+                "whole program".to_owned()
+            }
             Who::Node => "whole node".to_owned(),
             Who::Pod(pod) => format!("pod {pod}"),
             Who::Container(id) => {

@@ -11,6 +11,7 @@ use super::pattern::{Router, split};
 use super::rows::TEXT_BYTES;
 use super::{Column, Damages, Decode, Derived, Input, Node, Rows, Table};
 use crate::derived::DERIVED;
+use crate::profile::Profile;
 use crate::profile::pprof::members::Answers;
 use crate::tables::TABLES;
 
@@ -67,6 +68,13 @@ pub fn load_with(reader: Reader, limits: Limits) -> PolarsResult<Loaded> {
     let mut loading = Loading::new(limits);
     let contents = reader.read(&mut |item| loading.item(&item));
     loading.finish(contents)
+}
+
+/// Tables of files that hold profiles and nothing else.
+pub fn load_profiles(profiles: Vec<Profile>) -> PolarsResult<Loaded> {
+    let mut loading = Loading::new(Limits::default());
+    loading.node.profiles = profiles;
+    loading.finish(Contents::default())
 }
 
 struct Loading {

@@ -52,6 +52,7 @@ pub(super) fn profiles(file: &File, entry: &str) -> (Vec<Profile>, Vec<String>) 
                 "{negative} values of `{what}` are negative, as in a difference: they are left out"
             ));
         }
+        profile.notes.extend(why_empty(&profile));
         profiles.push(profile);
     }
     if profiles.is_empty() {
@@ -62,6 +63,17 @@ pub(super) fn profiles(file: &File, entry: &str) -> (Vec<Profile>, Vec<String>) 
         until_first.rotate_right(1);
     }
     (profiles, damage)
+}
+
+/// That no contention was recorded may mean that none was looked for.
+fn why_empty(profile: &Profile) -> Option<String> {
+    let is_contention = ["contentions", "delay"].contains(&profile.event.as_str());
+    (is_contention && profile.samples.is_empty()).then(|| {
+        "Profiling is off: a Go program records contention only where it calls \
+         runtime.SetMutexProfileFraction (mutex) or runtime.SetBlockProfileRate (block). This does \
+         not say that nothing contends."
+            .to_owned()
+    })
 }
 
 /// Place of the profile that the file or habit shows first, else of the last, as `go tool pprof`.

@@ -184,11 +184,13 @@ fn address_name(address: u64, module: &str, mapping: Option<&Mapping>) -> String
 /// By the binary's name; frames of the kernel have one in brackets.
 fn kind(function: &str, module: &str) -> FrameKind {
     let in_brackets = module.starts_with('[') && module.ends_with(']');
+    // `/tmp/perf-4711.map`; `perf report` writes `[JIT] tid 4711`.
+    let is_generated = module.contains("/perf-") || module.starts_with("[JIT]");
     let of_user = ["[vdso]", "[vsyscall]", "[heap]", "[stack]", "[anon]"];
-    if in_brackets && !of_user.contains(&module) {
-        FrameKind::Kernel
-    } else if module.ends_with(".map") && module.contains("/perf-") {
+    if is_generated {
         FrameKind::Generated
+    } else if in_brackets && !of_user.contains(&module) {
+        FrameKind::Kernel
     } else if is_go_runtime(function) {
         FrameKind::GoRuntime
     } else {

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use freezeframe_bundle::Outcome;
 
-use super::super::{Profile, Unit, goroutine};
-use super::{Pprof, read, sniff};
+use super::super::{Profile, goroutine};
+use super::{OLD_FORMAT, Pprof, is_old, read, sniff};
 use crate::table::{Damages, Input};
 
 /// Answers that are no profiles.
@@ -47,7 +47,6 @@ pub fn profiles(member: Member<'_>, bytes: &[u8], entry: &str) -> Pprof {
             } else {
                 format!("{name}.{}", profile.event)
             };
-            profile.notes.extend(why_empty(member, profile));
         }
         return pprof;
     }
@@ -61,24 +60,12 @@ pub fn profiles(member: Member<'_>, bytes: &[u8], entry: &str) -> Pprof {
     }
     Pprof {
         profiles: Vec::new(),
-        damage: vec![super::why_unreadable(bytes)],
+        damage: vec![if is_old(bytes) {
+            OLD_FORMAT.to_owned()
+        } else {
+            "not a profile of pprof".to_owned()
+        }],
     }
-}
-
-/// That nothing is in a profile may mean that nothing was looked at.
-fn why_empty(member: Member<'_>, profile: &Profile) -> Option<String> {
-    let switch = match member.kind {
-        "mutex" => "runtime.SetMutexProfileFraction",
-        "block" => "runtime.SetBlockProfileRate",
-        _ => return None,
-    };
-    (profile.samples.is_empty() && profile.unit != Unit::Bytes).then(|| {
-        format!(
-            "Profiling is off: a Go program records a {} profile only where it calls {switch}. \
-             This does not say that nothing contends.",
-            member.kind
-        )
-    })
 }
 
 /// Samples and stacks of all answers together that are kept: each hostile answer alone is bounded,

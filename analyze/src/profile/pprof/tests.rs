@@ -7,10 +7,10 @@ use prost::Message;
 use super::file::Limits;
 use super::members::{Member, profiles};
 use super::proto::{self, Function, Label, Line, Location, Mapping, ValueType};
-use super::{read, read_within, sniff, why_unreadable};
+use super::{is_old, read, read_within, sniff};
 use crate::profile::{FrameKind, Profile, Unit};
 
-const STRINGS: [&str; 22] = [
+const STRINGS: [&str; 24] = [
     "",
     "samples",
     "count",
@@ -33,6 +33,8 @@ const STRINGS: [&str; 22] = [
     "tenant",
     "blue",
     "milliseconds",
+    "contentions",
+    "delay",
 ];
 
 fn text(text: &str) -> i64 {
@@ -263,18 +265,15 @@ fn names_in_a_bundle() {
 fn nothing_in_it_may_mean_that_nothing_was_looked_at() {
     let mut file = file();
     file.sample.clear();
-    let notes = |path: &str| {
-        let pprof = profiles(Member::of(path).unwrap(), &file.encode_to_vec(), path);
-        assert!(pprof.damage.is_empty());
-        pprof.profiles[0].notes.join(" ")
-    };
-    let note = notes("api/kubelet/debug/pprof/mutex");
-    assert!(
-        note.starts_with("Profiling is off") && note.contains("SetMutexProfileFraction"),
-        "{note}"
-    );
-    assert!(notes("api/kubelet/debug/pprof/block").contains("SetBlockProfileRate"));
-    assert_eq!(notes("api/kubelet/debug/pprof/profile"), "");
+    assert!(read(&file.encode_to_vec(), "").profiles[0].notes.is_empty());
+    file.sample_type = vec![
+        value_type("contentions", "count"),
+        value_type("delay", "nanoseconds"),
+    ];
+    let pprof = read(&file.encode_to_vec(), "");
+    assert!(pprof.damage.is_empty());
+    assert_eq!(pprof.profiles[0].event, "delay");
+    assert!(pprof.profiles[0].notes[0].starts_with("Profiling is off"));
 }
 
 #[test]
@@ -339,8 +338,8 @@ fn hostile_files_stay_small() {
 
 #[test]
 fn what_is_no_profile_is_named() {
-    assert!(why_unreadable(b"heap profile: 1: 2 [3: 4] @ heap/8\n").contains("old format"));
-    assert!(why_unreadable(b"<html>").contains("not a profile"));
+    assert!(is_old(b"heap profile: 1: 2 [3: 4] @ heap/8\n"));
+    assert!(!is_old(b"<html>"));
     for other in [
         &b""[..],
         b"goroutine 1 [running]:\n",
