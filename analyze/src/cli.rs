@@ -54,6 +54,8 @@ pub enum Verb {
     Flamegraph(FlamegraphArgs),
     /// List the functions of a profile, heaviest first
     Top(TopArgs),
+    /// Write a profile, or all tables, in another program's format
+    Export(ExportArgs),
     /// List the tables and their columns; with a bundle, also their rows
     Tables(TablesArgs),
     /// Compare every entry with its digest
@@ -168,7 +170,7 @@ pub enum GridFormat {
 Examples:
   analyze flamegraph node.tar.zst                    write node-cpu.svg
   analyze flamegraph node.tar.zst --pod shop/cart-0 --threads
-  analyze flamegraph node.tar.zst --kernel --from 2 --to 3.5 -o burst.svg
+  analyze flamegraph node.tar.zst --kernel --from 2 --until 3.5 -o burst.svg
   analyze flamegraph node.tar.zst --profile blocked
 
 Open the SVG in a browser: click to zoom, search with Ctrl-F.")]
@@ -230,6 +232,58 @@ pub struct TopArgs {
     /// Which samples
     #[command(flatten)]
     pub scope: ScopeArgs,
+}
+
+/// Options of `export`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  analyze export node.tar.zst --to pprof            write node-cpu.pb.gz
+  analyze export node.tar.zst --to firefox --pod shop/cart-0
+  analyze export node.tar.zst --to folded -o - | head
+  analyze export node.tar.zst --to perf-data -o perf.data
+  analyze export node.tar.zst --to csv -o tables    a file per table")]
+pub struct ExportArgs {
+    /// The bundle
+    #[command(flatten)]
+    pub input: BundleArgs,
+    /// The format
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub to: ExportFormat,
+    /// File to write, `-` for standard output; of csv a new folder
+    ///
+    /// By default named after bundle, profile and scope, in the current folder.
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+    /// Which profile; a wrong name lists those that there are
+    ///
+    /// By default `cpu`, or the first one. The beginning of a name, such as `kubelet.heap`, stands
+    /// for what is shown first of it.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Each thread apart; folded and speedscope merge those of a process otherwise
+    #[arg(long)]
+    pub threads: bool,
+    /// Which samples
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+}
+
+/// Formats of `export`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// A line per stack, as FlameGraph and inferno read it
+    Folded,
+    /// For `go tool pprof`, Pyroscope, Parca
+    Pprof,
+    /// For profiler.firefox.com
+    Firefox,
+    /// For speedscope.app
+    Speedscope,
+    /// The records of the kernel as they came, for `perf report -i`
+    PerfData,
+    /// All tables that have rows, a file each
+    Csv,
 }
 
 /// Options of `tables`.
@@ -350,7 +404,7 @@ pub struct ScopeArgs {
     pub from: Option<f64>,
     /// Those before this second of the window
     #[arg(long, value_name = "SECONDS")]
-    pub to: Option<f64>,
+    pub until: Option<f64>,
 }
 
 impl ScopeArgs {
@@ -373,7 +427,7 @@ impl ScopeArgs {
             who,
             kernel_only: self.kernel,
             cpu: self.cpu,
-            range: Range::from_seconds(self.from, self.to)?,
+            range: Range::from_seconds(self.from, self.until)?,
         })
     }
 }

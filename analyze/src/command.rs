@@ -16,6 +16,7 @@ use crate::text::is_tricky;
 
 mod check_findings;
 mod explain;
+mod export;
 mod findings;
 mod flamegraph;
 mod query;
@@ -31,6 +32,7 @@ pub fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Findings(args) => findings::run(&args),
         Verb::Flamegraph(args) => flamegraph::run(&args),
         Verb::Top(args) => top::run(&args),
+        Verb::Export(args) => export::run(&args),
         Verb::Query(args) => query::run(&args),
         Verb::Tables(args) => tables::run(&args),
         Verb::Verify(args) => verify::run(&args),

@@ -6,6 +6,7 @@
 //! a hundred thousand samples of some thousand stacks.
 
 pub mod choice;
+pub mod export;
 pub mod flamegraph;
 pub mod fold;
 pub mod goroutine;

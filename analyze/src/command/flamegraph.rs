@@ -33,7 +33,7 @@ pub(super) fn run(args: &FlamegraphArgs) -> anyhow::Result<ExitCode> {
     let output = args
         .output
         .clone()
-        .unwrap_or_else(|| default_output(&args.input.bundle, profile, &scope));
+        .unwrap_or_else(|| default_output(&args.input.bundle, profile, &scope, "svg"));
     super::write(&output, svg.as_bytes())?;
     if output != Path::new("-") {
         super::print(&format!("{}\n", output.display()))?;
@@ -74,7 +74,7 @@ pub(super) fn choose<'a>(loaded: &'a Loaded, name: Option<&str>) -> anyhow::Resu
 }
 
 /// Nobody meant was seen running: who was.
-fn nothing(profile: &Profile, scope: &Scope) -> String {
+pub(super) fn nothing(profile: &Profile, scope: &Scope) -> String {
     const SHOWN: usize = 8;
     let (name, title) = (&profile.name, scope.title(profile));
     let total = profile.total();
@@ -100,7 +100,12 @@ fn nothing(profile: &Profile, scope: &Scope) -> String {
 }
 
 /// The bundle's name, the profile and the scope, in the current folder.
-fn default_output(bundle: &Path, profile: &Profile, scope: &Scope) -> PathBuf {
+pub(super) fn default_output(
+    bundle: &Path,
+    profile: &Profile,
+    scope: &Scope,
+    extension: &str,
+) -> PathBuf {
     const SCOPE_CHARS: usize = 80;
     let name = super::stem(bundle, "flamegraph");
     let profile = identifier(&profile.name);
@@ -110,5 +115,5 @@ fn default_output(bundle: &Path, profile: &Profile, scope: &Scope) -> PathBuf {
         format!("-{}", identifier(scope.link().trim_start_matches(LINK)))
     };
     let scope: String = scope.chars().take(SCOPE_CHARS).collect();
-    PathBuf::from(format!("{name}-{profile}{scope}.svg"))
+    PathBuf::from(format!("{name}-{profile}{scope}.{extension}"))
 }

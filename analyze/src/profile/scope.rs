@@ -2,7 +2,7 @@
 //! when.
 //!
 //! A scope is chosen by flags of the command line or by a link of the report. Both forms say the
-//! same: `--pod shop/cart-0 --from 2 --to 3.5` is `#flame=pod:shop/cart-0&from=2&to=3.5`.
+//! same: `--pod shop/cart-0 --from 2 --until 3.5` is `#flame=pod:shop/cart-0&from=2&to=3.5`.
 
 use std::fmt;
 
