@@ -40,6 +40,7 @@ fn recording(options: &[&str]) -> Option<(tempfile::TempDir, PathBuf)> {
             "-O1",
             "-g",
             "-fno-omit-frame-pointer",
+            "-mno-omit-leaf-frame-pointer",
             "-Wl,--build-id",
             "-o",
         ])
