@@ -6,8 +6,9 @@ missing=
 for tool in readelf:binutils strings:binutils zstd:zstd setpriv:util-linux mount:mount python3:python3; do
     command -v "${tool%%:*}" >/dev/null || missing="$missing ${tool##*:}"
 done
-[ -z "$missing" ] && exit 0
-if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+if [ -z "$missing" ]; then
+    :
+elif [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
     apt-get update -qq
     # shellcheck disable=SC2086 # a list of packages
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
@@ -15,3 +16,8 @@ else
     echo "please install:$missing" >&2
     exit 1
 fi
+# Manifests are compared with the API's published schema; without it that test says that it was skipped.
+command -v kubernetes-validate >/dev/null ||
+    python3 -m pip install --quiet --break-system-packages kubernetes-validate 2>/dev/null ||
+    python3 -m pip install --quiet kubernetes-validate 2>/dev/null ||
+    echo "without kubernetes-validate (pip): manifests are not validated" >&2

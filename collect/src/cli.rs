@@ -49,6 +49,16 @@ pub(crate) enum Verb {
     Plan(PlanArgs),
     /// List every source: order, reads, hazard, privacy, deadline
     Sources,
+    /// Wait and do nothing, so that a pod stays for `kubectl exec` (its image has no sleep)
+    Hold(HoldArgs),
+}
+
+/// Options of `hold`.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct HoldArgs {
+    /// Seconds after which it ends by itself; by default it stays
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) seconds: Option<u64>,
 }
 
 /// Options of a capture.
