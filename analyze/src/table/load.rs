@@ -107,10 +107,10 @@ impl Loading {
                 if entry.path == "capture.json" {
                     self.node.capture = serde_json::from_slice(&entry.bytes).ok();
                 }
-                let tables = self.router.tables(split(&entry.path).1).len();
+                let tables = self.router.tables(split(&entry.path).1);
                 let (path, offset) = (&entry.path, entry.frame_offset);
-                if self.budget.entry(path, offset, &entry.bytes, tables) {
-                    self.feed(path, &entry.bytes, entry.record.as_ref());
+                if self.budget.entry(path, offset, &entry.bytes, tables.len()) {
+                    self.feed(&tables, path, &entry.bytes, entry.record.as_ref());
                 }
             }
             Item::Record(record) => {
@@ -134,7 +134,7 @@ impl Loading {
         }
     }
 
-    fn feed(&mut self, entry: &str, bytes: &[u8], record: Option<&EntryRecord>) {
+    fn feed(&mut self, tables: &[usize], entry: &str, bytes: &[u8], record: Option<&EntryRecord>) {
         let (reading, path) = split(entry);
         let input = Input {
             entry,
@@ -143,11 +143,11 @@ impl Loading {
             bytes,
             record,
         };
-        for number in self.router.tables(path) {
-            if let Some((_, decoder)) = self.decoders.get_mut(number) {
+        for number in tables {
+            if let Some((_, decoder)) = self.decoders.get_mut(*number) {
                 decoder.entry(&input, &self.node, &mut self.damages);
             }
-            if let Some(fed) = self.fed.get_mut(number) {
+            if let Some(fed) = self.fed.get_mut(*number) {
                 *fed = true;
             }
         }
@@ -177,7 +177,8 @@ impl Loading {
         if let Some(summary) = &contents.summary {
             // Bytes of our own making: they always serialise.
             let bytes = serde_json::to_vec(summary).unwrap_or_default();
-            self.feed("summary.json", &bytes, None);
+            let tables = self.router.tables("summary.json");
+            self.feed(&tables, "summary.json", &bytes, None);
         }
         let mut store = Store::new();
         contents.damage.extend(self.budget.passed());
