@@ -4,10 +4,12 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod cause;
 pub mod cli;
 pub mod command;
 pub mod decrypt;
 pub mod derived;
+pub mod document;
 pub mod evaluate;
 pub mod exit;
 pub mod finding;
