@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use freezeframe_bundle::{Outcome, SourceRecord, Summary, Writer};
 
+use crate::cli::ServiceArgs;
 use crate::encrypt::Sink;
 use crate::output::{Gauge, Output};
 use crate::perf::Sampler;
@@ -59,6 +60,8 @@ pub(crate) struct Staff {
     pub(crate) pool: Pool,
     /// The one that samples CPUs, where there is to be a profile.
     pub(crate) sampler: Option<Sampler>,
+    /// Where they are to look for services.
+    pub(crate) services: ServiceArgs,
 }
 
 /// Tells a person how far it is.
@@ -390,6 +393,7 @@ mod tests {
         let staff = Staff {
             pool: Pool::start(Root::open(folder.path()).unwrap()),
             sampler: None,
+            services: ServiceArgs::default(),
         };
         let stop = Stop::default();
         let sealed = run(staff, plan, limits, &stop, bundle, &mut |_| {}).unwrap();

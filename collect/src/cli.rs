@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use age::x25519::Recipient;
 use clap::{Args, Parser, Subcommand};
 
+use crate::cri::endpoint;
 use crate::redact::Level;
 
 /// Freezes a Kubernetes node's state into one file, seconds before a drain destroys it.
@@ -109,9 +110,24 @@ pub(crate) struct RunArgs {
     #[arg(short, long)]
     pub(crate) verbose: bool,
 
+    /// Services of the node
+    #[command(flatten)]
+    pub(crate) services: ServiceArgs,
+
     /// Which sources, and where
     #[command(flatten)]
     pub(crate) plan: PlanArgs,
+}
+
+/// Options that say where services listen.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct ServiceArgs {
+    /// Socket of the container runtime, e.g. /run/crio/crio.sock
+    ///
+    /// Without it: the one that kubelet's configuration or flags name, or those that runtimes usually
+    /// listen on. The path is one of the node's, below --root; `unix://` may stand before it.
+    #[arg(long, value_name = "ENDPOINT", value_parser = runtime_endpoint)]
+    pub(crate) runtime_endpoint: Option<String>,
 }
 
 /// Options that decide what is read.
@@ -144,6 +160,13 @@ fn parse_memory(text: &str) -> Result<u64, String> {
 fn recipient(text: &str) -> Result<Recipient, String> {
     text.parse()
         .map_err(|why| format!("not an age recipient: {why}"))
+}
+
+/// The path of a runtime's socket.
+fn runtime_endpoint(text: &str) -> Result<String, String> {
+    endpoint::path(text)
+        .map(str::to_owned)
+        .ok_or_else(|| "not a unix socket: use unix:///path".to_owned())
 }
 
 /// A size as `1024`, `64KiB`, `512MiB` or `2GiB`.
