@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use freezeframe_bundle::{Outcome, SourceRecord, Summary, Writer};
 
-use crate::cli::ServiceArgs;
+use crate::cli::Services;
 use crate::encrypt::Sink;
 use crate::output::{Gauge, Output};
 use crate::perf::Sampler;
@@ -60,8 +60,8 @@ pub(crate) struct Staff {
     pub(crate) pool: Pool,
     /// The one that samples CPUs, where there is to be a profile.
     pub(crate) sampler: Option<Sampler>,
-    /// Where they are to look for services.
-    pub(crate) services: ServiceArgs,
+    /// How services are to be reached.
+    pub(crate) services: Services,
 }
 
 /// Tells a person how far it is.
@@ -393,7 +393,7 @@ mod tests {
         let staff = Staff {
             pool: Pool::start(Root::open(folder.path()).unwrap()),
             sampler: None,
-            services: ServiceArgs::default(),
+            services: Services::default(),
         };
         let stop = Stop::default();
         let sealed = run(staff, plan, limits, &stop, bundle, &mut |_| {}).unwrap();

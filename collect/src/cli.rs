@@ -110,18 +110,19 @@ pub(crate) struct RunArgs {
     #[arg(short, long)]
     pub(crate) verbose: bool,
 
-    /// Services of the node
-    #[command(flatten)]
-    pub(crate) services: ServiceArgs,
-
     /// Which sources, and where
     #[command(flatten)]
     pub(crate) plan: PlanArgs,
+
+    /// How services are reached
+    #[command(flatten)]
+    pub(crate) services: Services,
 }
 
-/// Options that say where services listen.
-#[derive(Args, Clone, Debug, Default)]
-pub(crate) struct ServiceArgs {
+/// How the node's services are to be reached where that is not found by itself.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[command(next_help_heading = "Services of the node")]
+pub(crate) struct Services {
     /// Socket of the container runtime, e.g. /run/crio/crio.sock
     ///
     /// Without it: the one that kubelet's configuration or flags name, or those that runtimes usually

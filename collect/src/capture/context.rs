@@ -12,7 +12,7 @@ use freezeframe_bundle::{Outcome, Writer};
 
 use super::hang::Hangs;
 use super::{Bundle, Limits, Run, Staff};
-use crate::cli::ServiceArgs;
+use crate::cli::Services;
 use crate::cost::{Tally, Usage};
 use crate::encrypt::Sink;
 use crate::output::Gauge;
@@ -55,7 +55,7 @@ pub(crate) struct Cx<'a> {
     pub(super) reading: u32,
     pub(super) current: Current,
     pub(super) hangs: Hangs,
-    services: ServiceArgs,
+    services: Services,
     ticks: Ticks,
 }
 
@@ -136,8 +136,8 @@ impl<'a> Cx<'a> {
         }
     }
 
-    /// Where services listen, as far as the caller says.
-    pub(crate) fn services(&self) -> &ServiceArgs {
+    /// How services are to be reached.
+    pub(crate) fn services(&self) -> &Services {
         &self.services
     }
 
