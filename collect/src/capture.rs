@@ -27,7 +27,7 @@ mod read;
 mod store;
 
 pub(crate) use context::Cx;
-pub(crate) use read::FILE;
+pub(crate) use read::{FILE, Part};
 
 /// How long and how much a capture may be.
 #[derive(Clone, Copy, Debug)]

@@ -101,6 +101,69 @@ fn pods_of_a_real_containerd_are_named() {
 }
 
 #[test]
+fn a_real_containerd_shows_its_goroutines() {
+    let node = FakeNode::new();
+    let Some(_containerd) = Containerd::on(&node) else {
+        return;
+    };
+    // In the node's own eyes the socket lies elsewhere than in this machine's.
+    let config = node.root().join("etc/containerd/config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let text = text.replace(node.root().to_str().unwrap(), "");
+    std::fs::write(&config, text).unwrap();
+    let output = node.collect(&["--window", "0", "--only", "runtime_debug"]);
+    let (items, contents) = node.read();
+    let goroutines = bytes(&items, "api/containerd/debug/pprof/goroutine?debug=2").unwrap();
+    assert!(goroutines.starts_with(b"goroutine "));
+    let heap = bytes(&items, "api/containerd/debug/pprof/heap").unwrap();
+    assert!(heap.starts_with(b"\x1f\x8b"), "packed, as it came");
+    assert!(json(&items, "api/containerd/debug/vars")["memstats"].is_object());
+    let lines = bytes(&items, "api/containerd/exchanges.jsonl").unwrap();
+    let lines = std::str::from_utf8(lines).unwrap().lines();
+    let lines: Vec<Value> = lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert!(
+        lines[..3].iter().all(|line| line["status"] == 200),
+        "{lines:?}"
+    );
+    assert_eq!(lines[1]["member"], "api/containerd/debug/pprof/heap");
+    assert_eq!(lines[1]["bytes"], heap.len());
+    // A folder that stands for a node has no network of its own: its address is not this machine's.
+    assert!(lines[3]["url"].as_str().unwrap().ends_with("/v1/metrics"));
+    assert!(lines[3]["status"].is_null(), "{lines:?}");
+    let source = contents.summary.unwrap().sources.pop().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{source:?}");
+}
+
+#[test]
+fn what_a_runtime_does_not_offer_is_absent() {
+    let node = FakeNode::new();
+    let path = node.root().join("run");
+    std::fs::create_dir_all(&path).unwrap();
+    let listener = UnixListener::bind(path.join("docker.sock")).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 4096];
+            let length = stream.read(&mut request).unwrap();
+            let answer: &[u8] = if request[..length].starts_with(b"GET /info ") {
+                b"HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\n{\"Driver\":\"overlay2\"}\n"
+            } else {
+                b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+            };
+            let _ = stream.write_all(answer);
+        }
+    });
+    let output = node.collect(&["--window", "0", "--only", "runtime_debug"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let (items, _) = node.read();
+    assert_eq!(json(&items, "api/docker/info")["Driver"], "overlay2");
+    assert!(bytes(&items, "api/docker/debug/vars").is_none());
+}
+
+#[test]
 fn variables_of_containers_stay_where_they_are() {
     let node = FakeNode::new();
     let Some(mut containerd) = Containerd::on(&node) else {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use freezeframe_bundle::{Cut, EntryRecord, Kept, Kind, Outcome};
+use freezeframe_bundle::{Cut, Kept, Kind, Outcome};
 
 use super::Cx;
 use super::context::FILE_BYTES;
@@ -10,6 +10,7 @@ use super::exchange::{Answer, Item, absolute};
 use crate::clock;
 use crate::plan;
 use crate::root::{FileSystemSize, Name};
+use crate::source::Privacy;
 use crate::worker::{Ask, Body};
 
 /// Names that are looked at in a folder: more than any node has processes, groups or interfaces,
@@ -26,6 +27,19 @@ enum Absence {
     Recorded,
     /// Many nodes lack it.
     Usual,
+}
+
+/// A part of what a worker answered.
+pub(crate) struct Part {
+    pub(crate) member: String,
+    /// Nothing where its outcome says why.
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) outcome: Outcome,
+    pub(crate) cut: Option<Cut>,
+    pub(crate) started_us: u64,
+    pub(crate) took_us: u64,
+    /// What it may give away, whatever the source's other reads do.
+    pub(crate) privacy: Privacy,
 }
 
 impl Cx<'_> {
@@ -228,14 +242,23 @@ impl Cx<'_> {
     }
 
     /// Stores a part of what a worker answered, or what became of it where there are no bytes.
-    pub(crate) fn part(&mut self, mut part: EntryRecord, bytes: Vec<u8>) -> bool {
+    pub(crate) fn part(&mut self, part: Part) {
         if self.is_over() {
             self.leave_out("the capture ended", 1);
-            return false;
+            return;
         }
-        part.source = self.current.id.into();
-        self.buffer = bytes;
-        self.store(part)
+        let answer = Answer {
+            started_us: part.started_us,
+            took_us: part.took_us,
+            result: Ok(Body::Whole),
+        };
+        let mut record = answer.record(part.member, self.current.id, part.outcome);
+        record.kind = Kind::Answer;
+        record.cut = part.cut;
+        self.buffer = part.bytes;
+        let usual = std::mem::replace(&mut self.current.privacy, part.privacy);
+        self.store(record);
+        self.current.privacy = usual;
     }
 
     fn ask_call(&self, call: usize) -> Ask {

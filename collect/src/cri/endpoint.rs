@@ -56,6 +56,19 @@ pub(crate) fn of_flags(text: &str) -> Option<&str> {
     None
 }
 
+/// A text of a TOML table: what containerd's own configuration says of its addresses.
+pub(crate) fn setting<'t>(text: &'t str, table: &str, key: &str) -> Option<&'t str> {
+    let lines = text.lines().map(str::trim);
+    let inside = lines.skip_while(|line| *line != table).skip(1);
+    let mut inside = inside.take_while(|line| !line.starts_with('['));
+    inside.find_map(|line| {
+        let value = line.strip_prefix(key)?.trim_start().strip_prefix('=')?;
+        let value = value.trim_start();
+        let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+        value.get(1..)?.split(quote).next()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,5 +105,20 @@ mod tests {
         assert_eq!(of_flags(arguments), Some("/run/x.sock"));
         assert_eq!(of_flags("--container-runtime-endpoint-x=/run/x.sock"), None);
         assert_eq!(of_flags("--container-runtime-endpoint"), None);
+    }
+
+    #[test]
+    fn settings_are_those_of_their_table() {
+        let text = "address = \"/a\"\n[debug]\n  level = \"info\"\n  address = '/run/d.sock' # why\n[metrics]\n  address=\"127.0.0.1:1338\"\n";
+        assert_eq!(setting(text, "[debug]", "address"), Some("/run/d.sock"));
+        assert_eq!(
+            setting(text, "[metrics]", "address"),
+            Some("127.0.0.1:1338")
+        );
+        assert_eq!(setting(text, "[grpc]", "address"), None);
+        assert_eq!(
+            setting("[debug]\naddress = 7\n", "[debug]", "address"),
+            None
+        );
     }
 }

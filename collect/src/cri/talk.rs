@@ -1,10 +1,11 @@
 //! The capture's side of a conversation with the runtime: who is asked, for how long, and what is kept.
 
-use freezeframe_bundle::{EntryRecord, Kind, Outcome};
+use freezeframe_bundle::Outcome;
 
 use super::method::{Method, Wanted};
 use super::work::{Order, Part, argument};
-use crate::source::Cx;
+use crate::clock;
+use crate::source::{self, Cx, Privacy};
 
 /// Versions of the interface, the newest first; the other one is that of containerd before 1.6.
 const VERSIONS: [&str; 2] = ["v1", "v1alpha2"];
@@ -145,35 +146,28 @@ fn note_lost(cx: &mut Cx<'_>, wanted: &[Wanted], outcome: Outcome) {
         return;
     }
     if let Some(member) = wanted.first().and_then(Wanted::member) {
-        cx.part(record(member, outcome), Vec::new());
+        cx.part(source::Part {
+            member,
+            bytes: Vec::new(),
+            outcome,
+            cut: None,
+            started_us: clock::boottime_us(),
+            took_us: 0,
+            privacy: Privacy::Text,
+        });
     }
 }
 
 fn store(cx: &mut Cx<'_>, part: &Part) {
-    let Some(member) = part.wanted.member() else {
-        return;
-    };
-    let exchange = &part.exchange;
-    let record = EntryRecord {
-        started_us: exchange.started_us,
-        took_us: exchange.took_us,
-        cut: part.cut,
-        ..record(member, part.outcome.clone())
-    };
-    cx.part(record, part.json.clone());
-}
-
-fn record(path: String, outcome: Outcome) -> EntryRecord {
-    EntryRecord {
-        path,
-        source: "".into(),
-        outcome,
-        started_us: 0,
-        took_us: 0,
-        bytes: 0,
-        sha256: None,
-        kind: Kind::Answer,
-        cut: None,
-        redactions: std::collections::BTreeMap::new(),
+    if let Some(member) = part.wanted.member() {
+        cx.part(source::Part {
+            member,
+            bytes: part.json.clone(),
+            outcome: part.outcome.clone(),
+            cut: part.cut,
+            started_us: part.exchange.started_us,
+            took_us: part.exchange.took_us,
+            privacy: Privacy::Text,
+        });
     }
 }

@@ -288,6 +288,8 @@ state = "{state}"
   address = "{state}/containerd.sock"
 [debug]
   address = "{state}/debug.sock"
+[metrics]
+  address = "127.0.0.1:{port}"
 [plugins."io.containerd.internal.v1.opt"]
   path = "{root}/opt"
 [plugins."io.containerd.grpc.v1.cri"]
@@ -302,6 +304,11 @@ state = "{state}"
         root = path("var/lib/containerd"),
         state = path("run/containerd"),
         cni = path("etc/cni/net.d"),
+        // Free at this moment; nobody else asks the kernel for a fixed one.
+        port = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .unwrap()
+            .port(),
     )
 }
 
