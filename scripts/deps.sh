@@ -1,11 +1,14 @@
 #!/bin/sh
 # Installs what tests call: readelf and strings (binutils), mkfifo and chroot (coreutils), zstd, mount and setpriv (util-linux),
-# and python3 for a file system that hangs.
+# python3 for a file system that hangs, and containerd with runc, busybox (static) and curl for real pods.
 set -eu
 missing=
-for tool in readelf:binutils strings:binutils zstd:zstd setpriv:util-linux mount:mount python3:python3; do
+for tool in readelf:binutils strings:binutils zstd:zstd setpriv:util-linux mount:mount python3:python3 \
+    containerd:containerd runc:runc curl:curl; do
     command -v "${tool%%:*}" >/dev/null || missing="$missing ${tool##*:}"
 done
+# A busybox that needs no library: its package leaves the name to the other one where both are installed.
+[ -x /bin/busybox ] && ! readelf -l /bin/busybox 2>/dev/null | grep -q INTERP || missing="$missing busybox-static"
 if [ -z "$missing" ]; then
     :
 elif [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then

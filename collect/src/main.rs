@@ -12,6 +12,7 @@ mod cli;
 mod clock;
 mod command;
 mod cost;
+mod cri;
 mod encrypt;
 mod http;
 mod journal;

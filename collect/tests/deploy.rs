@@ -181,7 +181,7 @@ fn interrupted_it_removes_the_pod() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let ends = Instant::now() + Duration::from_secs(60);
+    let ends = Instant::now() + Duration::from_mins(1);
     while !cluster.path("log.sleep").exists() && Instant::now() < ends {
         std::thread::sleep(Duration::from_millis(20));
     }
