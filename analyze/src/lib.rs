@@ -11,6 +11,7 @@ pub mod derived;
 pub mod evaluate;
 pub mod exit;
 pub mod finding;
+pub mod kubernetes;
 pub mod message;
 pub mod profile;
 pub mod query;
