@@ -334,3 +334,93 @@ fn whatever_kubelets_of_all_vendors_answer_is_no_damage() {
         assert_eq!(containers, "0\n", "{file}");
     }
 }
+
+/// The path that the other cgroup driver of kubelet gives a group.
+fn plain_driver(path: &str) -> String {
+    let mut out = String::new();
+    for part in path.split('/') {
+        let name = part.trim_end_matches(".slice").trim_end_matches(".scope");
+        let name = match name.rsplit_once("-pod") {
+            Some((_, uid)) => format!("pod{}", uid.replace('_', "-")),
+            None => name
+                .trim_start_matches("cri-containerd-")
+                .trim_start_matches("kubepods-")
+                .to_owned(),
+        };
+        out = format!("{out}/{name}");
+    }
+    out.trim_start_matches('/').to_owned()
+}
+
+/// Every process of a pod is of its container, by both drivers: the groups and processes of a node as
+/// they were, and the same named as the other driver names them.
+#[test]
+fn every_process_is_of_the_right_container() {
+    let record = record("host-faults-1.36");
+    let told: Vec<&(String, Vec<u8>)> = record
+        .iter()
+        .filter(|(path, _)| !path.starts_with("root/"))
+        .collect();
+    for driver in ["systemd", "cgroupfs"] {
+        let mut entries: Entries = told.iter().map(|entry| (*entry).clone()).collect();
+        let mut processes = 0;
+        for (path, bytes) in &record {
+            let Some(group) = path
+                .strip_prefix("root/sys/fs/cgroup/")
+                .and_then(|path| path.strip_suffix("/cgroup.procs"))
+                .filter(|group| group.starts_with("kubepods.slice"))
+            else {
+                continue;
+            };
+            let group = match driver {
+                "systemd" => group.to_owned(),
+                _ => plain_driver(group),
+            };
+            entries.push((
+                format!("root/sys/fs/cgroup/{group}/cgroup.procs"),
+                bytes.clone(),
+            ));
+            for pid in String::from_utf8_lossy(bytes).lines() {
+                processes += 1;
+                let stat = format!("{pid} (x) S 1 1 1 0 -1 0 0 0 0 0 1 1 0 0 20 0 1 0 100 0 0\n");
+                entries.push((format!("root/proc/{pid}/stat"), stat.into_bytes()));
+                let cgroup = format!("0::/{group}\n").into_bytes();
+                entries.push((format!("root/proc/{pid}/cgroup"), cgroup));
+            }
+        }
+        assert!(processes >= 8, "{processes}");
+        let loaded = loaded(&entries);
+        sound(&loaded);
+        let count = |sql: &str| csv(&loaded, &format!("SELECT COUNT(*) AS n FROM {sql}"));
+        assert_eq!(count("process"), format!("{processes}\n"));
+        assert_eq!(
+            count(
+                "process WHERE pod IS NOT NULL AND container IS NOT NULL AND namespace IS NOT NULL"
+            ),
+            format!("{processes}\n"),
+            "{driver}"
+        );
+        // The runtime tells the first process of each container: that is the truth.
+        let truth = csv(
+            &loaded,
+            "SELECT pod, name, pid FROM container WHERE state = 'running' AND pid IS NOT NULL ORDER BY pid",
+        );
+        let found = csv(
+            &loaded,
+            "SELECT p.pod, p.container, p.pid FROM process p JOIN container c ON c.pid = p.pid AND c.id = p.container_id WHERE c.state = 'running' ORDER BY p.pid",
+        );
+        assert!(found.lines().count() >= 3, "{found}");
+        assert_eq!(
+            truth.lines().count(),
+            found.lines().count() + usize::from(truth.contains("lab-oom-node1"))
+        );
+        for line in found.lines() {
+            assert!(truth.contains(line), "{line}");
+        }
+        // One sandbox a pod, by the name that no container has.
+        assert_eq!(
+            count("pod_of_cgroup WHERE kind = 'sandbox' AND container = 'POD'"),
+            "4\n"
+        );
+    }
+}

@@ -34,7 +34,7 @@ pub static TABLE: Derived = Derived {
     name: "container",
     about: "containers of this node, ended ones too, put together from all that tell of them (`container_seen`)",
     columns: &COLUMNS,
-    needs: &["container_seen", "sandbox"],
+    needs: &["container_seen", "sandbox", "process"],
     rank: 0,
     build,
 };

@@ -32,7 +32,7 @@ pub static TABLE: Derived = Derived {
     name: "container_resource",
     about: "what the current containers may use and what they use",
     columns: &COLUMNS,
-    needs: &["container_seen", "sandbox", "cgroup"],
+    needs: &["container_seen", "sandbox", "process", "cgroup"],
     rank: 0,
     build,
 };

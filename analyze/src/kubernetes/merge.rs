@@ -63,14 +63,7 @@ pub fn containers(store: &Store) -> Vec<Container> {
     let Some(seen) = store.get("container_seen") else {
         return Vec::new();
     };
-    let sandboxes: HashSet<&str> = store
-        .get("sandbox")
-        .map(|rows| {
-            (0..rows.len())
-                .filter_map(|row| rows.text(row, "id"))
-                .collect()
-        })
-        .unwrap_or_default();
+    let sandboxes = sandboxes(store);
     let mut by_id: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     let mut without_id: Vec<usize> = Vec::new();
     for row in 0..seen.len() {
@@ -130,6 +123,30 @@ pub fn containers(store: &Store) -> Vec<Container> {
     }
     containers.extend(unmade.into_values());
     containers
+}
+
+/// Ids of sandboxes: those of table `sandbox`, and groups in which `pause` runs and of which nobody
+/// else tells, not even a log.
+pub fn sandboxes(store: &Store) -> HashSet<&str> {
+    let texts = |rows: &'static str, column: &'static str| {
+        let rows = store.get(rows);
+        rows.into_iter()
+            .flat_map(move |rows| (0..rows.len()).filter_map(move |row| rows.text(row, column)))
+    };
+    let mut ids: HashSet<&str> = texts("sandbox", "id").collect();
+    let (Some(seen), Some(processes)) = (store.get("container_seen"), store.get("process")) else {
+        return ids;
+    };
+    let known: HashSet<&str> = (0..seen.len())
+        .filter(|row| seen.text(*row, "sources") != Some("cgroup"))
+        .filter_map(|row| seen.text(row, "id"))
+        .collect();
+    for row in 0..processes.len() {
+        let is_pause = processes.text(row, "comm") == Some("pause");
+        let id = processes.text(row, "container_id");
+        ids.extend(id.filter(|id| is_pause && !known.contains(id)));
+    }
+    ids
 }
 
 /// Rows of one container.

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::merge;
 use crate::table::{Cell, Rows, Store};
 
 /// What a sandbox is called where a container's name stands: as cAdvisor and dockershim called it.
@@ -43,14 +44,17 @@ impl Names {
                 }
             }
         }
-        if let Some(sandboxes) = store.get("sandbox") {
-            for row in 0..sandboxes.len() {
-                if let Some(id) = owned(sandboxes, row, "id") {
-                    let pod = owned(sandboxes, row, "pod_uid");
-                    let name = Some(SANDBOX.to_owned());
-                    names.containers.insert(id, (name, pod));
-                }
-            }
+        let sandboxes = store.get("sandbox");
+        let told = sandboxes.into_iter().flat_map(|sandboxes| {
+            (0..sandboxes.len()).filter_map(|row| {
+                let id = owned(sandboxes, row, "id")?;
+                Some((id, owned(sandboxes, row, "pod_uid")))
+            })
+        });
+        let guessed = merge::sandboxes(store).into_iter();
+        for (id, pod) in guessed.map(|id| (id.to_owned(), None)).chain(told) {
+            let name = Some(SANDBOX.to_owned());
+            names.containers.insert(id, (name, pod));
         }
         names
     }
