@@ -13,6 +13,7 @@ pub mod document;
 pub mod evaluate;
 pub mod exit;
 pub mod finding;
+pub mod kubernetes;
 pub mod message;
 pub mod profile;
 pub mod query;

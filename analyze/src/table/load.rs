@@ -11,6 +11,7 @@ use super::pattern::{Router, split};
 use super::rows::TEXT_BYTES;
 use super::{Column, Damages, Decode, Derived, Input, Node, Rows, Table};
 use crate::derived::DERIVED;
+use crate::kubernetes::names;
 use crate::tables::TABLES;
 
 /// Something that a table could not parse.
@@ -196,9 +197,17 @@ impl Loading {
         }
         let mut derived: Vec<&Derived> = DERIVED.to_vec();
         derived.sort_by_key(|d| (d.rank, d.name));
+        let mut names = None;
         for table in derived {
+            // Pods and containers are known when rank 0 is built.
+            if table.rank > 0 && names.is_none() {
+                names = Some(names::fill(&mut store));
+            }
             let mut rows = Rows::new(table.columns);
             (table.build)(&store, &self.node, &mut rows);
+            if let Some(names) = &names {
+                names.fill(&mut rows);
+            }
             if rows.is_empty() {
                 let reason = table.needs.iter().find_map(|need| {
                     missing

@@ -130,6 +130,17 @@ impl Values {
         true
     }
 
+    fn fill(&mut self, row: usize, cell: Cell) {
+        match (self, cell) {
+            (Self::Text(values), Cell::Text(value)) => fill(values, row, value),
+            (Self::Int(values), Cell::Int(value)) => fill(values, row, value),
+            (Self::Float(values), Cell::Float(value)) => fill(values, row, value),
+            (Self::Float(values), Cell::Int(value)) => fill(values, row, value as f64),
+            (Self::Bool(values), Cell::Bool(value)) => fill(values, row, value),
+            _ => {}
+        }
+    }
+
     fn get(&self, row: usize) -> Cell {
         match self {
             Self::Text(values) => values.get(row).cloned().flatten().into(),
@@ -143,6 +154,12 @@ impl Values {
 fn set_last<T>(values: &mut [Option<T>], value: T) {
     if let Some(last) = values.last_mut() {
         *last = Some(value);
+    }
+}
+
+fn fill<T>(values: &mut [Option<T>], row: usize, value: T) {
+    if let Some(slot) = values.get_mut(row) {
+        slot.get_or_insert(value);
     }
 }
 
@@ -244,6 +261,19 @@ impl Rows {
             Cell::Int(value) => Some(value as f64),
             Cell::Float(value) => Some(value),
             _ => None,
+        }
+    }
+
+    /// Sets a column of a row where it is null; a column that is not there, or of another type, stays.
+    pub fn fill(&mut self, row: usize, column: &str, cell: Cell) {
+        let Some(place) = self.place(column) else {
+            return;
+        };
+        if let Cell::Text(text) = &cell {
+            self.text_left = self.text_left.saturating_sub(text.len());
+        }
+        if let Some(values) = self.values.get_mut(place) {
+            values.fill(row, cell);
         }
     }
 
