@@ -23,10 +23,12 @@ fn begin(window_us: u64) -> Begin {
     }
 }
 
-/// Makes switches until something is due.
-fn wait(watch: &Watch<'_>) {
+/// Makes switches until something is due, which is never where nothing is left of the budget.
+fn wait(watch: &Watch<'_>, until: Instant) {
     loop {
-        let left = watch.until_due();
+        let left = watch
+            .until_due()
+            .min(until.saturating_duration_since(Instant::now()));
         if left.is_zero() {
             return;
         }
@@ -39,7 +41,7 @@ fn watch(places: &Places, time: Duration) -> Option<Account> {
     let mut watch = Watch::new(places, begin(10_000_000));
     let until = Instant::now() + time;
     while Instant::now() < until && watch.account.why.is_none() {
-        wait(&watch);
+        wait(&watch, until);
         watch.turn();
     }
     watch.close();
