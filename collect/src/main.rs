@@ -14,6 +14,7 @@ mod command;
 mod cost;
 mod cri;
 mod encrypt;
+mod files;
 mod http;
 mod journal;
 mod kernel_calls;
