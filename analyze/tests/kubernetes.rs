@@ -90,7 +90,11 @@ fn read(path: PathBuf) -> Vec<u8> {
 }
 
 fn sound(loaded: &Loaded) {
-    assert!(loaded.damage.list.is_empty(), "{:?}", loaded.damage.list);
+    assert!(
+        loaded.damage.list.is_empty(),
+        "{:?}",
+        loaded.damage.list.first()
+    );
 }
 
 #[test]
@@ -422,5 +426,131 @@ fn every_process_is_of_the_right_container() {
             count("pod_of_cgroup WHERE kind = 'sandbox' AND container = 'POD'"),
             "4\n"
         );
+    }
+}
+
+#[test]
+fn the_node_as_the_api_server_has_it() {
+    let loaded = loaded(&record("healthy-cluster-1.36"));
+    sound(&loaded);
+    assert_eq!(
+        csv(
+            &loaded,
+            "SELECT type, status, is_trouble FROM node_condition ORDER BY type"
+        ),
+        "DiskPressure,False,false\nMemoryPressure,False,false\nPIDPressure,False,false\nReady,True,false\n"
+    );
+    assert_eq!(
+        csv(
+            &loaded,
+            "SELECT name, kubelet_version, runtime_version, taints FROM node_object"
+        ),
+        "node1,v1.36.2-lab,containerd://1.6.20,node.kubernetes.io/not-ready:NoSchedule\n"
+    );
+    assert_eq!(
+        csv(
+            &loaded,
+            "SELECT resource, reserved FROM node_resource WHERE reserved > 0 AND resource = 'memory'"
+        ),
+        "memory,104857600.000\n"
+    );
+    assert_eq!(
+        csv(
+            &loaded,
+            "SELECT name, holder, duration_seconds, renewed_at FROM lease"
+        ),
+        "node1,node1,40,2026-11-20T22:13:28.606Z\n"
+    );
+    assert_eq!(
+        csv(
+            &loaded,
+            "SELECT type, reason, object_kind, component FROM event WHERE type = 'Warning' ORDER BY reason LIMIT 1"
+        ),
+        "Warning,InvalidDiskCapacity,Node,kubelet\n"
+    );
+    assert_eq!(
+        csv(
+            &loaded,
+            "SELECT source, names, size_bytes FROM image WHERE names LIKE '%pause%' ORDER BY source"
+        ),
+        "api_server,registry.k8s.io/pause:3.10,697066\nruntime,registry.k8s.io/pause:3.10,697066\n"
+    );
+    assert_eq!(
+        csv(
+            &loaded,
+            "SELECT name, value, number, duration_us FROM kubelet_config WHERE name IN ('evictionHard.memory.available', 'nodeStatusUpdateFrequency', 'maxPods') ORDER BY name"
+        ),
+        "evictionHard.memory.available,100Mi,104857600.000,\nmaxPods,110,110.000,\nnodeStatusUpdateFrequency,10s,,10000000\n"
+    );
+}
+
+#[test]
+fn metrics_of_a_kubelet_its_containers_and_an_api_server() {
+    let Some(records) = corpus("../records") else {
+        return;
+    };
+    let file = |path: &str| read(records.join(path));
+    let lines = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        text.lines().filter(|line| !line.starts_with('#')).count()
+    };
+    let (kubelet, cadvisor, api) = (
+        file("faulty-pods-1.36/kubelet/metrics"),
+        file("faulty-pods-1.36/kubelet/metrics_cadvisor"),
+        file("healthy-cluster-1.36/apiserver/metrics"),
+    );
+    let series = [lines(&kubelet) + lines(&cadvisor), lines(&api)];
+    let loaded = loaded(&[
+        ("api/kubelet/metrics", kubelet),
+        ("api/kubelet/metrics/cadvisor", cadvisor),
+        ("api/apiserver/metrics", api),
+    ]);
+    sound(&loaded);
+    for (table, series) in ["kubelet_metric", "runtime_metric"].iter().zip(series) {
+        assert_eq!(
+            csv(&loaded, &format!("SELECT COUNT(*) AS n FROM {table}")),
+            format!("{series}\n")
+        );
+    }
+    assert_eq!(
+        csv(
+            &loaded,
+            "SELECT pod, value > 0 AS throttled FROM kubelet_metric WHERE name = 'container_cpu_cfs_throttled_periods_total' AND container = 'c' AND value > 0"
+        ),
+        "lab-throttle-node1,true\n"
+    );
+    // The mean of a histogram lies between its bounds, and each quantile above the one before.
+    assert_eq!(
+        csv(
+            &loaded,
+            "SELECT COUNT(*) AS n FROM metric_histogram WHERE p50 > p90 OR p90 > p99 OR (count > 0 AND p50 IS NULL)"
+        ),
+        "0\n"
+    );
+    assert_eq!(
+        csv(
+            &loaded,
+            "SELECT component, count > 10 AS many, p99 > 1 AS slow FROM metric_histogram WHERE name = 'kubelet_pleg_relist_duration_seconds'"
+        ),
+        "kubelet,true,true\n"
+    );
+}
+
+#[test]
+fn metrics_of_older_kubelets() {
+    let files = [
+        "newrelic__nri-kubernetes/src/kubelet/metric/testdata/k8s_v1_15_kubelet_metrics_cadvisor_payload_plain.txt",
+        "newrelic__nri-kubernetes/internal/testutil/data/1_35/kubelet/metrics/cadvisor",
+        "khulnasoft__integrations-core/kubelet/tests/fixtures/cadvisor_metrics_post_1_16.txt",
+    ];
+    for file in files {
+        let Some(path) = corpus(file) else { return };
+        let loaded = loaded(&[("api/kubelet/metrics/cadvisor", read(path))]);
+        sound(&loaded);
+        let named = csv(
+            &loaded,
+            "SELECT COUNT(*) > 0 AS named FROM kubelet_metric WHERE pod IS NOT NULL AND namespace IS NOT NULL AND container IS NOT NULL",
+        );
+        assert_eq!(named, "true\n", "{file}");
     }
 }
