@@ -273,8 +273,10 @@ mod tests {
         "same_stack",
     ];
 
-    /// One thread, its `stat` and perhaps stack by reading.
-    fn thread(readings: &[(u32, &[u8], Option<&[u8]>)]) -> String {
+    /// A reading of a thread: its number, `stat`, and the stack if there is one.
+    type Reading<'a> = (u32, &'a [u8], Option<&'a [u8]>);
+
+    fn thread(readings: &[Reading<'_>]) -> String {
         let path = |reading: u32, file: &str| match reading {
             0 => format!("root/proc/7/task/9/{file}"),
             n => format!("window/{n}/proc/7/task/9/{file}"),
