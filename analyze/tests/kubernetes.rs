@@ -26,12 +26,18 @@ const MEMBERS: [(&str, &str); 13] = [
     ),
     ("cri/crictl_images_-o_json.out", "cri/images.json"),
     ("cri/crictl_imagefsinfo.out", "cri/image_file_systems.json"),
-    ("apiserver/api_v1_pods", "api/apiserver/pods"),
-    ("apiserver/api_v1_nodes", "api/apiserver/node"),
-    ("apiserver/api_v1_events", "api/apiserver/events"),
+    (
+        "apiserver/api_v1_pods",
+        "api/apiserver/api/v1/pods?fieldSelector=spec.nodeName=node1",
+    ),
+    ("apiserver/api_v1_nodes", "api/apiserver/api/v1/nodes/node1"),
+    (
+        "apiserver/api_v1_events",
+        "api/apiserver/api/v1/events?limit=500",
+    ),
     (
         "apiserver/apis_coordination.k8s.io_v1_namespaces_kube-node-lease_leases",
-        "api/apiserver/lease",
+        "api/apiserver/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/node1",
     ),
 ];
 

@@ -13,7 +13,7 @@ use super::{Column, Damages, Decode, Derived, Input, Node, Rows, Table};
 use crate::derived::DERIVED;
 use crate::kubernetes::names;
 use crate::profile::bundled::Members;
-use crate::profile::{DebugFiles, name_tasks};
+use crate::profile::{DebugFiles, Profile, name_tasks};
 use crate::tables::TABLES;
 
 /// Something that a table could not parse.

@@ -69,6 +69,8 @@ pub static TABLE: Table = Table {
         "/var/lib/k0s/pki/**/*.crt",
         "/etc/etcd/**/*.crt",
         "/etc/etcd/**/*.pem",
+        "/etc/ssl/etcd/**/*.crt",
+        "/etc/ssl/etcd/**/*.pem",
         "/var/snap/microk8s/**/*.crt",
         "/etc/containerd/certs.d/**/*.crt",
     ],

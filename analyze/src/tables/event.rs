@@ -34,7 +34,10 @@ pub static TABLE: Table = Table {
     name: "event",
     about: "events about the node and its pods, as the API server has them",
     columns: &COLUMNS,
-    reads: &["api/apiserver/events*"],
+    reads: &[
+        "api/apiserver/api/v1/events*",
+        "api/apiserver/api/v1/namespaces/*/events*",
+    ],
     decoder: || {
         Box::new(Events {
             rows: Rows::new(&COLUMNS),
@@ -113,7 +116,10 @@ mod tests {
         let events = br#"{"kind":"EventList","items":[
             {"involvedObject":{"kind":"Pod","namespace":"d","name":"web-0","uid":"u","fieldPath":"spec.containers{app}"},"reason":"BackOff","message":"Back-off restarting","source":{"component":"kubelet","host":"n1"},"firstTimestamp":"2023-11-14T22:12:20Z","lastTimestamp":"2023-11-14T22:13:10Z","count":7,"type":"Warning"},
             {"regarding":{"kind":"Node","name":"n1"},"reason":"Rebooted","note":"Node n1 has been rebooted","reportingController":"kubelet","eventTime":"2023-11-14T22:13:00.000000Z","type":"Warning"}]}"#;
-        let (rows, _) = run("event", &[("api/apiserver/events", events)]);
+        let (rows, _) = run(
+            "event",
+            &[("api/apiserver/api/v1/events?limit=500", events)],
+        );
         assert_eq!(
             csv(
                 &rows,

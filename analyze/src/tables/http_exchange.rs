@@ -33,7 +33,10 @@ const COLUMNS: [crate::table::Column; 28] = [
     text("cut", "why the answer is shorter than it was to be"),
     text("error", "why there is no answer"),
     text("says", "what it says where it refuses"),
-    text("credential", "who asked"),
+    text(
+        "asked_as",
+        "where the credential lies; `nobody`: none was used",
+    ),
     text("date_at", "the clock of who answered"),
     int(
         "clock_offset_us",
@@ -143,7 +146,7 @@ fn exchange(row: &mut Row<'_>, told: Json<'_>, node: &Node) {
         .set("content_type", told.at("content_type").text())
         .set("cut", told.at("cut").text())
         .set("says", told.at("says").text())
-        .set("credential", told.at("credential").text())
+        .set("asked_as", told.at("asked_as").text())
         .set("date_at", date.map(Moment::text))
         .set(
             "clock_offset_us",
@@ -209,9 +212,9 @@ mod tests {
 
     #[test]
     fn answers_refusals_and_silence() {
-        let kubelet = br#"{"url":"https://127.0.0.1:10250/pods","member":"api/kubelet/pods","started_us":1000000,"took_us":52014,"connect_us":14,"tls_us":1000,"wait_us":51000,"status":200,"date":"Tue, 14 Nov 2023 22:13:26 GMT","content_type":"application/json","content_length":9653,"bytes":9653,"credential":"client certificate","tls":{"version":"TLS1.3","subject":"CN=node1","issuer":"CN=ca","not_before":"2023-11-13T22:13:20Z","not_after":"2023-11-24T22:13:20Z","verified":"cluster CA","expired":false}}
-{"url":"https://127.0.0.1:10250/debug/pprof/heap","started_us":2000000,"took_us":9,"status":403,"bytes":40,"credential":"token","says":"Forbidden"}
-{"url":"https://127.0.0.1:10250/metrics","credential":"token","error":"the process that asked was given up"}
+        let kubelet = br#"{"url":"https://127.0.0.1:10250/pods","member":"api/kubelet/pods","started_us":1000000,"took_us":52014,"connect_us":14,"tls_us":1000,"wait_us":51000,"status":200,"date":"Tue, 14 Nov 2023 22:13:26 GMT","content_type":"application/json","content_length":9653,"bytes":9653,"asked_as":"certificate /x","tls":{"version":"TLS1.3","subject":"CN=node1","issuer":"CN=ca","not_before":"2023-11-13T22:13:20Z","not_after":"2023-11-24T22:13:20Z","verified":"cluster CA","expired":false}}
+{"url":"https://127.0.0.1:10250/debug/pprof/heap","started_us":2000000,"took_us":9,"status":403,"bytes":40,"asked_as":"token","says":"Forbidden"}
+{"url":"https://127.0.0.1:10250/metrics","asked_as":"token","error":"the process that asked was given up"}
 nonsense
 "#;
         let runtime = br#"{"call":"ContainerStatus","id":"ff92e3d24b0d","endpoint":"/run/containerd/containerd.sock","version":"v1","started_us":7,"took_us":325,"grpc_status":5,"grpc_message":"not found","bytes":0}

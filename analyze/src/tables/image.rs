@@ -25,7 +25,11 @@ pub static TABLE: Table = Table {
     name: "image",
     about: "images on the node",
     columns: &COLUMNS,
-    reads: &["cri/images.json", "api/apiserver/node*"],
+    reads: &[
+        "cri/images.json",
+        "api/apiserver/api/v1/nodes/*",
+        "api/apiserver/node",
+    ],
     decoder: || {
         Box::new(Images {
             rows: Rows::new(&COLUMNS),
@@ -93,7 +97,10 @@ mod tests {
         let node = br#"{"kind":"Node","metadata":{"name":"n"},"status":{"images":[{"names":["a@sha256:6c","a:1"],"sizeBytes":21}]}}"#;
         let (rows, _) = run(
             "image",
-            &[("cri/images.json", images), ("api/apiserver/node", node)],
+            &[
+                ("cri/images.json", images),
+                ("api/apiserver/api/v1/nodes/n1", node),
+            ],
         );
         assert_eq!(
             csv(

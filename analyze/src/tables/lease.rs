@@ -26,7 +26,7 @@ pub static TABLE: Table = Table {
     name: "lease",
     about: "the node's lease at the API server",
     columns: &COLUMNS,
-    reads: &["api/apiserver/lease*"],
+    reads: &["api/apiserver/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/*"],
     decoder: || {
         Box::new(Leases {
             rows: Rows::new(&COLUMNS),
@@ -65,7 +65,13 @@ mod tests {
     #[test]
     fn a_lease_that_nobody_renews() {
         let lease = br#"{"kind":"Lease","metadata":{"name":"n1"},"spec":{"holderIdentity":"n1","leaseDurationSeconds":40,"renewTime":"2023-11-14T22:12:20.5Z"}}"#;
-        let (rows, _) = run("lease", &[("api/apiserver/lease", lease)]);
+        let (rows, _) = run(
+            "lease",
+            &[(
+                "api/apiserver/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/n1",
+                lease,
+            )],
+        );
         assert_eq!(
             csv(&rows, &["name", "duration_seconds", "renewed_age_us"]),
             "n1,40,59500000\n"

@@ -35,7 +35,7 @@ pub static TABLE: Table = Table {
     name: "node_condition",
     about: "conditions of the node as the API server has them",
     columns: &COLUMNS,
-    reads: &["api/apiserver/node*"],
+    reads: &["api/apiserver/api/v1/nodes/*", "api/apiserver/node"],
     decoder: || {
         Box::new(Conditions {
             rows: Rows::new(&COLUMNS),
@@ -119,8 +119,8 @@ mod tests {
         let (rows, _) = run(
             "node_condition",
             &[
-                ("api/apiserver/node", node),
-                ("api/apiserver/nodes", refusal),
+                ("api/apiserver/api/v1/nodes/n1", node),
+                ("api/apiserver/node", refusal),
             ],
         );
         assert_eq!(

@@ -29,7 +29,7 @@ pub static TABLE: Table = Table {
     name: "node_object",
     about: "the node as the API server has it",
     columns: &COLUMNS,
-    reads: &["api/apiserver/node*"],
+    reads: &["api/apiserver/api/v1/nodes/*", "api/apiserver/node"],
     decoder: || {
         Box::new(Objects {
             rows: Rows::new(&COLUMNS),
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn a_cordoned_node() {
         let node = br#"{"kind":"NodeList","items":[{"metadata":{"name":"n1","labels":{"node-role.kubernetes.io/control-plane":"","a":"b"}},"spec":{"unschedulable":true,"taints":[{"key":"node.kubernetes.io/unschedulable","effect":"NoSchedule"},{"key":"a","value":"b","effect":"NoExecute"}]},"status":{"nodeInfo":{"kubeletVersion":"v1.36.2"},"addresses":[{"type":"InternalIP","address":"10.0.2.15"}]}}]}"#;
-        let (rows, _) = run("node_object", &[("api/apiserver/node", node)]);
+        let (rows, _) = run("node_object", &[("api/apiserver/api/v1/nodes/n1", node)]);
         assert_eq!(
             csv(
                 &rows,

@@ -23,7 +23,7 @@ pub static TABLE: Table = Table {
     name: "node_resource",
     about: "capacity of the node and what pods may use of it, as the API server has it",
     columns: &COLUMNS,
-    reads: &["api/apiserver/node*"],
+    reads: &["api/apiserver/api/v1/nodes/*", "api/apiserver/node"],
     decoder: || {
         Box::new(Resources {
             rows: Rows::new(&COLUMNS),
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn cores_bytes_and_pods() {
         let node = br#"{"kind":"Node","metadata":{"name":"n1"},"status":{"capacity":{"cpu":"2","memory":"100Mi","pods":"110"},"allocatable":{"cpu":"1900m","memory":"90Mi"}}}"#;
-        let (rows, _) = run("node_resource", &[("api/apiserver/node", node)]);
+        let (rows, _) = run("node_resource", &[("api/apiserver/api/v1/nodes/n1", node)]);
         assert_eq!(
             csv(&rows, &["resource", "capacity", "reserved"]),
             "cpu,2.0000,0.1000\nmemory,104857600.0000,10485760.0000\npods,110.0000,\n"
