@@ -42,9 +42,6 @@ pub static TABLE: Table = Table {
         text("cgroup", ""),
         text("pod_uid", ""),
         text("container_id", ""),
-        text("namespace", "of the pod"),
-        text("pod", "its name"),
-        text("container", "name of the container"),
     ],
     reads: &[
         "/proc/*/task/*/stat",
@@ -273,9 +270,10 @@ mod tests {
         "same_stack",
     ];
 
-    /// A reading of a thread: its number, `stat`, and the stack if there is one.
+    /// Number, `stat` and perhaps stack of a reading.
     type Reading<'a> = (u32, &'a [u8], Option<&'a [u8]>);
 
+    /// One thread in several readings.
     fn thread(readings: &[Reading<'_>]) -> String {
         let path = |reading: u32, file: &str| match reading {
             0 => format!("root/proc/7/task/9/{file}"),
