@@ -31,7 +31,7 @@ pub(crate) fn serve(node: &FakeNode, reply: impl Fn(&str) -> Reply + Send + Sync
 
 fn talk(mut stream: UnixStream, reply: &dyn Fn(&str) -> Reply) {
     let mut call = 1u32;
-    let mut space = [0; 64 << 10];
+    let mut space = [0; 16 << 10];
     while let Ok(count @ 1..) = stream.read(&mut space) {
         let text = String::from_utf8_lossy(&space[..count]);
         // A path in the headers ends where the next header begins.
@@ -46,12 +46,12 @@ fn talk(mut stream: UnixStream, reply: &dyn Fn(&str) -> Reply) {
             Reply::Message(message) => {
                 let length = (message.len() as u32).to_be_bytes();
                 let data = [&[0], &length[..], &message].concat();
-                [
-                    frame(1, 4, call, &header(":status", "200")),
-                    frame(0, 0, call, &data),
-                    frame(1, 5, call, &header("grpc-status", "0")),
-                ]
-                .concat()
+                let mut answer = frame(1, 4, call, &header(":status", "200"));
+                for part in data.chunks(16 << 10) {
+                    answer.extend(frame(0, 0, call, part));
+                }
+                answer.extend(frame(1, 5, call, &header("grpc-status", "0")));
+                answer
             }
             Reply::Status(status) => {
                 let block = [header(":status", "200"), header("grpc-status", status)];
