@@ -34,6 +34,21 @@ pub(crate) enum Kind {
     Info,
 }
 
+#[cfg(test)]
+impl Field {
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(super) fn is_list(&self) -> bool {
+        self.is_list
+    }
+}
+
 /// A field that is there once.
 pub(crate) const fn one(number: u32, name: &'static str, kind: Kind) -> Field {
     Field {

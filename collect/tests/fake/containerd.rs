@@ -312,6 +312,10 @@ state = "{state}"
   sandbox_image = "{PAUSE}"
   disable_apparmor = true
   restrict_oom_score_adj = true
+  [plugins."io.containerd.grpc.v1.cri".registry.configs."registry.test".auth]
+    username = "robot"
+    password = "correct-horse-7"
+    identitytoken = "correct-horse-7-token"
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "native"
   [plugins."io.containerd.grpc.v1.cri".cni]
