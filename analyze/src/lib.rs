@@ -15,6 +15,7 @@ pub mod exit;
 pub mod finding;
 pub mod kubernetes;
 pub mod message;
+pub mod open;
 pub mod profile;
 pub mod query;
 pub mod report;

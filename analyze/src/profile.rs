@@ -7,19 +7,29 @@
 
 mod assemble;
 pub mod bundled;
+pub mod choice;
 #[cfg(test)]
 pub(crate) mod corpus;
 pub mod debug_files;
 mod demangle;
+pub mod export;
+pub mod flamegraph;
+pub mod fold;
+pub mod goroutine;
 mod modules;
 mod notes;
 pub mod perf_data;
+pub mod pprof;
 mod processes;
 pub mod recorded;
+pub mod scope;
 pub mod script;
 mod space;
 pub mod stacks;
 mod tasks;
+#[cfg(test)]
+pub mod testing;
+pub mod top;
 
 pub use assemble::BROKEN_STACK;
 pub use debug_files::DebugFiles;

@@ -37,14 +37,29 @@ const PROBLEMS: usize = 100;
 pub struct Script {
     /// The profiles.
     pub profiles: Vec<Profile>,
-    /// Line and reason.
-    pub problems: Vec<(u64, String)>,
+    /// Lines that cannot be read, the first ones.
+    pub problems: Vec<Problem>,
     /// Problems beyond what the list holds.
     pub more_problems: u64,
 }
 
+/// A line that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it begins.
+    pub offset: u64,
+    /// Its number, from 1.
+    pub line: u64,
+    /// What is wrong.
+    pub reason: String,
+}
+
 /// Whether a text begins as `perf script` writes it.
 pub fn is_script(beginning: &[u8]) -> bool {
+    // What `perf script --header` begins with is long.
+    if beginning.starts_with(b"# ========\n# captured on") {
+        return true;
+    }
     let lines = beginning.split(|byte| *byte == b'\n').take(1000);
     let mut lines = lines.map(String::from_utf8_lossy);
     let first = lines.find(|line| !line.trim().is_empty() && !line.starts_with('#'));
@@ -59,34 +74,37 @@ pub fn read(input: impl Read, entry: &str) -> io::Result<Script> {
     };
     let mut input = io::BufReader::new(input);
     let mut bytes = Vec::new();
-    for number in 1.. {
+    loop {
         bytes.clear();
-        if (&mut input)
-            .take(LINE_BYTES)
-            .read_until(b'\n', &mut bytes)?
-            == 0
-        {
+        let mut line = (&mut input).take(LINE_BYTES);
+        let mut length = line.read_until(b'\n', &mut bytes)? as u64;
+        if length == 0 {
             break;
         }
-        if bytes.len() as u64 == LINE_BYTES && bytes.last() != Some(&b'\n') {
-            skip_line(&mut input)?;
+        if length == LINE_BYTES && bytes.last() != Some(&b'\n') {
+            length += skip_line(&mut input)?;
         }
-        reader.line(number, String::from_utf8_lossy(&bytes).trim_end());
+        reader.number += 1;
+        reader.line(String::from_utf8_lossy(&bytes).trim_end());
+        reader.offset += length;
     }
     Ok(reader.end())
 }
 
-fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
+/// Passes over the rest of a line; says how long it was.
+fn skip_line(input: &mut impl BufRead) -> io::Result<u64> {
+    let mut skipped = 0;
     loop {
         let buffer = input.fill_buf()?;
         if buffer.is_empty() {
-            return Ok(());
+            return Ok(skipped);
         }
         let end = buffer.iter().position(|byte| *byte == b'\n');
         let length = end.map_or(buffer.len(), |end| end + 1);
         input.consume(length);
+        skipped += length as u64;
         if end.is_some() {
-            return Ok(());
+            return Ok(skipped);
         }
     }
 }
@@ -116,6 +134,9 @@ struct Open {
 #[derive(Default)]
 struct Reader {
     entry: String,
+    /// Number and offset of the line that is being read.
+    number: u64,
+    offset: u64,
     script: Script,
     events: Vec<String>,
     tasks: Vec<std::collections::HashMap<Task, u32>>,
@@ -125,7 +146,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn line(&mut self, number: u64, line: &str) {
+    fn line(&mut self, line: &str) {
         if line.starts_with('#') {
             return;
         }
@@ -147,7 +168,7 @@ impl Reader {
             return;
         }
         let Some(event) = event_line(line) else {
-            self.problem(number, line);
+            self.problem(line);
             return;
         };
         self.close();
@@ -165,11 +186,15 @@ impl Reader {
         }
     }
 
-    fn problem(&mut self, number: u64, line: &str) {
+    fn problem(&mut self, line: &str) {
         let problems = &mut self.script.problems;
         if problems.len() < PROBLEMS {
             let line = cut(line.trim(), 100);
-            problems.push((number, format!("neither an event nor a function: `{line}`")));
+            problems.push(Problem {
+                offset: self.offset,
+                line: self.number,
+                reason: format!("neither an event nor a function: `{line}`"),
+            });
         } else {
             self.script.more_problems += 1;
         }

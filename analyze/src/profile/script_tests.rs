@@ -120,13 +120,12 @@ fn functions_of_many_shapes() {
 fn lines_that_are_neither_are_told() {
     let script =
         lines("a 1 1.0: cycles:\n\t12 f (/a)\nwhat is this\n\na 1 2.0: cycles:\n\t12 g (/a)\n");
-    assert_eq!(
-        script.problems,
-        [(
-            3,
-            "neither an event nor a function: `what is this`".to_owned()
-        )]
-    );
+    let problem = Problem {
+        offset: 28,
+        line: 3,
+        reason: "neither an event nor a function: `what is this`".to_owned(),
+    };
+    assert_eq!(script.problems, [problem]);
     assert_eq!(folded(&script.profiles[0]).len(), 2);
 }
 
@@ -303,7 +302,7 @@ fn every_sample_of_flamescope_is_where_its_name_says() {
     let script = read(std::fs::File::open(path).unwrap(), "x").unwrap();
     let profile = &script.profiles[0];
     // Two lines were cut by whoever wrote the file by hand.
-    let lines: Vec<_> = script.problems.iter().map(|(line, _)| *line).collect();
+    let lines: Vec<_> = script.problems.iter().map(|problem| problem.line).collect();
     assert_eq!(lines, [122, 176]);
     let start = profile.span_ns.unwrap().0 / 1_000_000_000;
     for sample in &profile.samples {

@@ -12,8 +12,10 @@ use super::rows::TEXT_BYTES;
 use super::{Column, Damages, Decode, Derived, Input, Node, Rows, Table};
 use crate::derived::DERIVED;
 use crate::kubernetes::names;
+use crate::open::Opened;
 use crate::profile::bundled::Members;
-use crate::profile::{DebugFiles, Profile, name_tasks};
+use crate::profile::pprof::members::Answers;
+use crate::profile::{DebugFiles, name_tasks};
 use crate::tables::TABLES;
 
 /// Something that a table could not parse.
@@ -47,33 +49,10 @@ pub struct TableData {
 /// All tables by name.
 pub type Tables = BTreeMap<&'static str, TableData>;
 
-/// What was read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum InputKind {
-    /// A bundle.
-    #[default]
-    Bundle,
-    /// A file of `perf record`.
-    PerfData,
-    /// The text of `perf script`.
-    PerfScript,
-}
-
-impl InputKind {
-    /// In words.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Bundle => "a bundle",
-            Self::PerfData => "a file of `perf record`",
-            Self::PerfScript => "the text of `perf script`",
-        }
-    }
-}
-
 /// A bundle in tables.
 pub struct Loaded {
-    /// What it was read from.
-    pub kind: InputKind,
+    /// What it was read from, where that is no bundle: `a file of perf record`.
+    pub kind: Option<&'static str>,
     /// What the bundle says of itself.
     pub node: Node,
     /// Damage of the file, its summary and indexes.
@@ -106,21 +85,21 @@ pub fn load_named(
     loading.finish(contents)
 }
 
-/// Fills tables from profiles that are in no bundle; `damage` tells what could not be read.
-pub fn from_profiles(
-    kind: InputKind,
-    profiles: Vec<Profile>,
-    damage: Damages,
-) -> PolarsResult<Loaded> {
+/// Tables of a file that holds profiles and nothing else.
+pub fn load_profiles(opened: Opened) -> PolarsResult<Loaded> {
     let mut loading = Loading::new(Limits::default());
-    loading.kind = kind;
-    loading.node.profiles = profiles;
-    loading.damages = damage;
-    loading.finish(Contents::default())
+    loading.kind = Some(opened.kind);
+    loading.node.profiles = opened.found.profiles;
+    let contents = Contents {
+        damage: opened.found.damage,
+        more_damage: opened.found.more_damage,
+        ..Contents::default()
+    };
+    loading.finish(contents)
 }
 
 struct Loading {
-    kind: InputKind,
+    kind: Option<&'static str>,
     members: Members,
     node: Node,
     router: Router,
@@ -131,6 +110,7 @@ struct Loading {
     misses: Vec<Option<EntryRecord>>,
     damages: Damages,
     budget: Budget,
+    answers: Answers,
 }
 
 impl Loading {
@@ -144,7 +124,7 @@ impl Loading {
             decoders.push((table, (table.decoder)()));
         }
         Self {
-            kind: InputKind::Bundle,
+            kind: None,
             members: Members::default(),
             node: Node::default(),
             router,
@@ -153,6 +133,7 @@ impl Loading {
             decoders,
             damages: Damages::default(),
             budget: Budget::new(limits),
+            answers: Answers::default(),
         }
     }
 
@@ -228,6 +209,7 @@ impl Loading {
                 *fed = true;
             }
         }
+        self.answers.entry(&input, &mut self.damages);
         if let Some(record) = record {
             self.feed_record(record);
         }
@@ -257,6 +239,7 @@ impl Loading {
             let tables = self.router.tables("summary.json");
             self.feed(&tables, "summary.json", &bytes, None);
         }
+        self.node.profiles.extend(self.answers.finish());
         let mut store = Store::new();
         contents.damage.extend(self.budget.passed());
         let mut abouts = BTreeMap::new();
@@ -267,11 +250,9 @@ impl Loading {
             decoder.finish(&self.node, &mut rows);
             if rows.is_empty() && !fed {
                 let why = match self.kind {
-                    InputKind::Bundle => match no_profile(table, contents.summary.as_ref()) {
-                        Some(why) => why,
-                        None => why_missing(table.reads, miss.as_ref()),
-                    },
-                    other => format!("this is {}, not a bundle", other.words()),
+                    Some(kind) => format!("this is {kind}, not a bundle"),
+                    None => no_profile(table, contents.summary.as_ref())
+                        .unwrap_or_else(|| why_missing(table.reads, miss.as_ref())),
                 };
                 missing.insert(table.name, why);
             }
