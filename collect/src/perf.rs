@@ -5,11 +5,13 @@
 //! processes that it forks in turn and gives up.
 
 mod assistant;
+mod budget;
 mod elf;
 mod event;
 mod frame;
 mod go;
 mod helper;
+mod hits;
 mod kernel;
 mod module;
 mod names;
@@ -21,6 +23,8 @@ mod sampler;
 mod sampling;
 mod seen;
 mod settings;
+mod switch_watch;
+mod switches;
 mod tables;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,8 @@
 
 use std::io::Read;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use freezeframe_bundle::OpenError;
 
 use super::Kind;
 use crate::profile::{Profile, goroutine, pprof};
@@ -17,7 +18,7 @@ pub static KIND: Kind = Kind { sniff, read };
 /// Older formats, which are refused with a reason.
 pub static OTHER: Kind = Kind {
     sniff: pprof::is_old,
-    read: |_, name| bail!("`{name}` is in {}", pprof::OLD_FORMAT),
+    read: |_, name| Err(unreadable(name, pprof::OLD_FORMAT)),
 };
 
 /// Whether a file that begins like this is one.
@@ -38,7 +39,15 @@ pub fn read(stream: &mut dyn Read, name: &str) -> anyhow::Result<Vec<Profile>> {
     }
     let pprof = pprof::read(&bytes, name);
     if pprof.profiles.is_empty() {
-        bail!("cannot read `{name}`: {}", pprof.damage.join("; "));
+        let why = format!(
+            "of pprof's profile nothing can be read: {}",
+            pprof.damage.join("; ")
+        );
+        return Err(unreadable(name, &why));
     }
     Ok(pprof.profiles)
+}
+
+fn unreadable(name: &str, why: &str) -> anyhow::Error {
+    OpenError::NotABundle(name.into(), why.to_owned()).into()
 }

@@ -9,7 +9,11 @@ use sha2::{Digest, Sha256};
 
 use super::model::{Block, Model};
 
-const TEMPLATES: [(&str, &str); 4] = [
+const TEMPLATES: [(&str, &str); 5] = [
+    (
+        "causes.html",
+        include_str!("../../../report-templates/causes.html"),
+    ),
     (
         "report.html",
         include_str!("../../../report-templates/report.html"),

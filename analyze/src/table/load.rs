@@ -11,6 +11,7 @@ use super::pattern::{Router, split};
 use super::rows::TEXT_BYTES;
 use super::{Column, Damages, Decode, Derived, Input, Node, Rows, Table};
 use crate::derived::DERIVED;
+use crate::kubernetes::names;
 use crate::profile::Profile;
 use crate::profile::pprof::members::Answers;
 use crate::tables::TABLES;
@@ -118,10 +119,10 @@ impl Loading {
                 if entry.path == "capture.json" {
                     self.node.capture = serde_json::from_slice(&entry.bytes).ok();
                 }
-                let tables = self.router.tables(split(&entry.path).1).len();
+                let tables = self.router.tables(split(&entry.path).1);
                 let (path, offset) = (&entry.path, entry.frame_offset);
-                if self.budget.entry(path, offset, &entry.bytes, tables) {
-                    self.feed(path, &entry.bytes, entry.record.as_ref());
+                if self.budget.entry(path, offset, &entry.bytes, tables.len()) {
+                    self.feed(&tables, path, &entry.bytes, entry.record.as_ref());
                 }
             }
             Item::Record(record) => {
@@ -145,7 +146,7 @@ impl Loading {
         }
     }
 
-    fn feed(&mut self, entry: &str, bytes: &[u8], record: Option<&EntryRecord>) {
+    fn feed(&mut self, tables: &[usize], entry: &str, bytes: &[u8], record: Option<&EntryRecord>) {
         let (reading, path) = split(entry);
         let input = Input {
             entry,
@@ -154,11 +155,11 @@ impl Loading {
             bytes,
             record,
         };
-        for number in self.router.tables(path) {
-            if let Some((_, decoder)) = self.decoders.get_mut(number) {
+        for number in tables {
+            if let Some((_, decoder)) = self.decoders.get_mut(*number) {
                 decoder.entry(&input, &self.node, &mut self.damages);
             }
-            if let Some(fed) = self.fed.get_mut(number) {
+            if let Some(fed) = self.fed.get_mut(*number) {
                 *fed = true;
             }
         }
@@ -189,7 +190,8 @@ impl Loading {
         if let Some(summary) = &contents.summary {
             // Bytes of our own making: they always serialise.
             let bytes = serde_json::to_vec(summary).unwrap_or_default();
-            self.feed("summary.json", &bytes, None);
+            let tables = self.router.tables("summary.json");
+            self.feed(&tables, "summary.json", &bytes, None);
         }
         self.node.profiles.extend(self.answers.finish());
         let mut store = Store::new();
@@ -208,9 +210,17 @@ impl Loading {
         }
         let mut derived: Vec<&Derived> = DERIVED.to_vec();
         derived.sort_by_key(|d| (d.rank, d.name));
+        let mut names = None;
         for table in derived {
+            // Pods and containers are known when rank 0 is built.
+            if table.rank > 0 && names.is_none() {
+                names = Some(names::fill(&mut store));
+            }
             let mut rows = Rows::new(table.columns);
             (table.build)(&store, &self.node, &mut rows);
+            if let Some(names) = &names {
+                names.fill(&mut rows);
+            }
             if rows.is_empty() {
                 let reason = table.needs.iter().find_map(|need| {
                     missing
