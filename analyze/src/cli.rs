@@ -299,6 +299,9 @@ pub struct TablesArgs {
     /// File with age identities, for an encrypted bundle (repeatable)
     #[arg(long = "identity", value_name = "FILE")]
     pub identities: Vec<PathBuf>,
+    /// Folder with debug files, for functions without a name (repeatable)
+    #[arg(long = "debug-dir", value_name = "DIR")]
+    pub debug_dirs: Vec<PathBuf>,
     /// How to print the list
     #[arg(long, value_enum, default_value_t = TablesFormat::Table)]
     pub format: TablesFormat,
@@ -360,10 +363,18 @@ pub struct CheckArgs {
 #[derive(Args, Clone, Debug)]
 pub struct BundleArgs {
     /// The bundle, or `-` for standard input
+    ///
+    /// A profile by itself will do: a perf.data, the text of `perf script`, a file of pprof.
     pub bundle: PathBuf,
     /// File with age identities, for an encrypted bundle (repeatable)
     #[arg(long = "identity", value_name = "FILE")]
     pub identities: Vec<PathBuf>,
+    /// Folder with debug files, for functions without a name (repeatable)
+    ///
+    /// Files are known by their build id: .build-id/ab/cdef.debug as debug packages have it, or ELF
+    /// files of any name.
+    #[arg(long = "debug-dir", value_name = "DIR")]
+    pub debug_dirs: Vec<PathBuf>,
 }
 
 /// Where findings come from besides the built-in ones.

@@ -10,8 +10,11 @@ use freezeframe_bundle::{Limits, Reader};
 
 use crate::cli::{BundleArgs, Verb};
 use crate::decrypt;
+use crate::open::Content;
+use crate::profile::DebugFiles;
 use crate::table::Loaded;
-use crate::table::load::load_profiles;
+use crate::table::budget::Limits as Budget;
+use crate::table::load::{load_named, load_profiles};
 use crate::text::is_tricky;
 
 mod check_findings;
@@ -89,17 +92,26 @@ fn stream(path: &Path) -> Option<(Box<dyn BufRead>, &Path)> {
 /// Opens a bundle and reads it into tables; damage is told on standard error. A file that holds
 /// profiles and nothing else gives these, and tables without rows.
 fn load(input: &BundleArgs) -> anyhow::Result<Loaded> {
-    let reader = match stream(&input.bundle) {
-        None => Reader::open(&input.bundle)?,
-        Some((mut stream, name)) => {
-            if let Some(kind) = crate::open::kind(&mut stream) {
-                let profiles = (kind.read)(&mut stream, &name.to_string_lossy())?;
-                return load_profiles(profiles).context("cannot build the tables");
-            }
-            open_stream(stream, name, input)?
-        }
+    let debug_files =
+        DebugFiles::open(&input.debug_dirs).context("cannot read what --debug-dir names")?;
+    let debug_files = debug_files.as_ref();
+    let loaded = match stream(&input.bundle) {
+        None => load_named(Reader::open(&input.bundle)?, Budget::default(), debug_files),
+        Some((mut stream, name)) => match crate::open::kind(&mut stream) {
+            Some(kind) => load_profiles(kind.open(Content {
+                stream: &mut stream,
+                name: &name.to_string_lossy(),
+                path: Some(name).filter(|name| *name == input.bundle),
+                debug_files,
+            })?),
+            None => load_named(
+                open_stream(stream, name, input)?,
+                Budget::default(),
+                debug_files,
+            ),
+        },
     };
-    let loaded = crate::table::load::load(reader).context("cannot build the tables")?;
+    let loaded = loaded.context("cannot build the tables")?;
     tell_damage(&loaded);
     Ok(loaded)
 }
