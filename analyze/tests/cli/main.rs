@@ -6,4 +6,5 @@ mod desk;
 mod exit_codes;
 mod help;
 mod output;
+mod profiles;
 mod verbs;
