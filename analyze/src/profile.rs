@@ -6,8 +6,10 @@
 //! a hundred thousand samples of some thousand stacks.
 
 pub mod choice;
+pub mod excerpt;
 pub mod flamegraph;
 pub mod fold;
+pub mod heat;
 pub mod scope;
 pub mod stacks;
 #[cfg(test)]
