@@ -13,6 +13,7 @@ use super::fold::{Options, clean, owners};
 use super::scope::begin_ns;
 use super::{Frame, FrameId, FrameKind, Profile, Sample, StackId, TaskId};
 use crate::profile::flamegraph::{fills, hex, words};
+use crate::text::visible;
 
 /// What a stack ends with where the rest was left out.
 const CUT: &str = "[rare stacks left out]";
@@ -341,10 +342,10 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Text that a link may name: as it is, but bounded.
+/// Text that a link names: as it is, but bounded and without tricks.
 fn bounded(text: &str) -> String {
     const CHARS: usize = 1000;
-    text.chars().take(CHARS).collect()
+    visible(&text.chars().take(CHARS).collect::<String>())
 }
 
 /// Samples in and below each stack.

@@ -1,6 +1,8 @@
 //! When it was busy: samples by second and by the offset in it (as Netflix' `FlameScope` shows
 //! them), and samples by CPU over time.
 
+use serde::Serialize;
+
 use super::Profile;
 use super::scope::begin_ns;
 
@@ -12,7 +14,7 @@ const CPU_COLUMNS: u64 = 160;
 const CPU_ROWS: u32 = 64;
 
 /// Samples in a grid of time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Heat {
     /// How long a column lasts, in milliseconds.
     pub column_ms: u64,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::chart::Chart;
+use super::flames::Flames;
 use super::view::Table;
 
 /// Raised when a reader of `report.json` would misread a newer one.
@@ -151,6 +152,8 @@ pub enum Block {
     Table(Table),
     /// Lines over the window.
     Chart(Chart),
+    /// A profile.
+    Flames(Box<Flames>),
     /// Names and values.
     Facts {
         /// Heading.
