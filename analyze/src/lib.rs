@@ -12,6 +12,7 @@ pub mod evaluate;
 pub mod exit;
 pub mod finding;
 pub mod message;
+pub mod open;
 pub mod profile;
 pub mod query;
 pub mod report;

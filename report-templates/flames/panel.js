@@ -251,7 +251,9 @@ class Panel {
       words.push(`--${flags[word] || word} ${quote(view.who.slice(place + 1))}`);
     }
     if (view.kernel) words.push("--kernel");
-    for (const name of ["cpu", "from", "to"]) if (view[name] !== null) words.push(`--${name} ${view[name]}`);
+    for (const [name, flag] of [["cpu", "cpu"], ["from", "from"], ["to", "until"]]) {
+      if (view[name] !== null) words.push(`--${flag} ${view[name]}`);
+    }
     if (view.threads) words.push("--threads");
     if (view.icicle) words.push("--icicle");
     return words.join(" ");

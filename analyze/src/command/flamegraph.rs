@@ -19,7 +19,7 @@ use crate::units;
 pub(super) fn run(args: &FlamegraphArgs) -> anyhow::Result<ExitCode> {
     let scope = args.scope.scope()?;
     let loaded = super::load(&args.input)?;
-    let profile = choose(&loaded, &args.profile)?;
+    let profile = choose(&loaded, args.profile.as_deref())?;
     let look = Look {
         threads: args.threads,
         icicle: args.icicle,
@@ -34,7 +34,7 @@ pub(super) fn run(args: &FlamegraphArgs) -> anyhow::Result<ExitCode> {
     let output = args
         .output
         .clone()
-        .unwrap_or_else(|| default_output(&args.input.bundle, profile, &scope));
+        .unwrap_or_else(|| default_output(&args.input.bundle, profile, &scope, "svg"));
     super::write(&output, svg.as_bytes())?;
     if output != Path::new("-") {
         super::print(&format!("{}\n", output.display()))?;
@@ -43,9 +43,19 @@ pub(super) fn run(args: &FlamegraphArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// The profile of this name, or which there are.
-pub(super) fn choose<'a>(loaded: &'a Loaded, name: &str) -> anyhow::Result<&'a Profile> {
+pub(super) fn choose<'a>(loaded: &'a Loaded, name: Option<&str>) -> anyhow::Result<&'a Profile> {
     let profiles = &loaded.node.profiles;
-    if let Some(profile) = profiles.iter().find(|profile| profile.name == name) {
+    let wanted = name.unwrap_or("cpu");
+    let is_below = |profile: &&Profile| {
+        let rest = profile.name.strip_prefix(wanted);
+        rest.is_some_and(|rest| rest.starts_with('.'))
+    };
+    let by_name = profiles.iter().find(|profile| profile.name == wanted);
+    let found = by_name.or_else(|| match name {
+        Some(_) => profiles.iter().find(is_below),
+        None => profiles.first(),
+    });
+    if let Some(profile) = found {
         return Ok(profile);
     }
     let names: Vec<&str> = profiles.iter().map(|p| p.name.as_str()).collect();
@@ -58,14 +68,14 @@ pub(super) fn choose<'a>(loaded: &'a Loaded, name: &str) -> anyhow::Result<&'a P
         );
     }
     bail!(
-        "there is no profile `{name}`: did you mean `{}`? The bundle has {}",
-        nearest(name, &names),
+        "there is no profile `{wanted}`: did you mean `{}`? There are {}",
+        nearest(wanted, &names),
         names.join(", ")
     )
 }
 
 /// Nobody meant was seen running: who was.
-fn nothing(profile: &Profile, scope: &Scope) -> String {
+pub(super) fn nothing(profile: &Profile, scope: &Scope) -> String {
     const SHOWN: usize = 8;
     let (name, title) = (&profile.name, scope.title(profile));
     let total = profile.total();
@@ -91,7 +101,12 @@ fn nothing(profile: &Profile, scope: &Scope) -> String {
 }
 
 /// The bundle's name, the profile and the scope, in the current folder.
-fn default_output(bundle: &Path, profile: &Profile, scope: &Scope) -> PathBuf {
+pub(super) fn default_output(
+    bundle: &Path,
+    profile: &Profile,
+    scope: &Scope,
+    extension: &str,
+) -> PathBuf {
     const SCOPE_CHARS: usize = 80;
     let name = super::stem(bundle, "flamegraph");
     let profile = identifier(&profile.name);
@@ -101,5 +116,5 @@ fn default_output(bundle: &Path, profile: &Profile, scope: &Scope) -> PathBuf {
         format!("-{}", identifier(scope.link().trim_start_matches(LINK)))
     };
     let scope: String = scope.chars().take(SCOPE_CHARS).collect();
-    PathBuf::from(format!("{name}-{profile}{scope}.svg"))
+    PathBuf::from(format!("{name}-{profile}{scope}.{extension}"))
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::fold::{Options, clean, owners};
 use super::scope::begin_ns;
-use super::{Frame, FrameId, FrameKind, Profile, Sample, StackId, TaskId};
+use super::{Frame, FrameId, FrameKind, Profile, Sample, StackId, Task, TaskId};
 use crate::profile::flamegraph::{fills, hex, words};
 use crate::text::visible;
 
@@ -323,6 +323,10 @@ impl<'a> Builder<'a> {
         let task = task.unwrap_or_default();
         let mut path = owners(&task, Options { threads: true });
         let thread = path.pop().unwrap_or_default();
+        // A program's profile of itself does not say who it is.
+        if task == Task::default() {
+            path.clear();
+        }
         let owners = path.iter().map(|name| self.name(name)).collect();
         let thread = self.name(&thread);
         let mut name = |text: &Option<String>| Some(self.name(&bounded(text.as_deref()?)));

@@ -2,7 +2,7 @@
 //! when.
 //!
 //! A scope is chosen by flags of the command line or by a link of the report. Both forms say the
-//! same: `--pod shop/cart-0 --from 2 --to 3.5` is `#flame=pod:shop/cart-0&from=2&to=3.5`.
+//! same: `--pod shop/cart-0 --from 2 --until 3.5` is `#flame=pod:shop/cart-0&from=2&to=3.5`.
 
 use std::fmt;
 
@@ -215,6 +215,10 @@ impl Scope {
         };
         let who = match &self.who {
             Who::Node if self.kernel_only => "kernel only".to_owned(),
+            // A program's profile of itself does not say who it is.
+            Who::Node if profile.tasks.iter().all(|task| task.pid.is_none()) => {
+                "whole program".to_owned()
+            }
             Who::Node => "whole node".to_owned(),
             Who::Pod(pod) => format!("pod {pod}"),
             Who::Container(id) => {

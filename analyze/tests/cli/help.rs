@@ -30,11 +30,12 @@ fn check(name: &str, arguments: &[&str]) {
     }
 }
 
-const VERBS: [&str; 8] = [
+const VERBS: [&str; 9] = [
     "report",
     "findings",
     "query",
     "flamegraph",
+    "top",
     "tables",
     "verify",
     "explain",
