@@ -23,6 +23,7 @@ pub(super) fn run(args: &FlamegraphArgs) -> anyhow::Result<ExitCode> {
     let look = Look {
         threads: args.threads,
         icicle: args.icicle,
+        ..Look::default()
     };
     let Some(svg) = flamegraph::svg(profile, &scope, look)? else {
         bail!("{}", nothing(profile, &scope));

@@ -1,21 +1,31 @@
 //! Who used the CPU.
 
 use crate::report::chart::{self, Unit};
+use crate::report::flames;
 use crate::report::model::Section;
 use crate::report::view::{Show, Spec, shown};
-use crate::table::Tables;
+use crate::table::Loaded;
 
 /// The chapter.
-pub(super) fn section(tables: &Tables) -> Section {
+pub(super) fn section(loaded: &Loaded) -> Section {
+    let tables = &loaded.tables;
+    let mut blocks = vec![
+        OVER_TIME.block(tables),
+        flames::named(loaded, "cpu", "What every CPU was doing"),
+    ];
+    let mut profiles = loaded.node.profiles.iter();
+    if let Some(blocked) = profiles.find(|profile| profile.name == "blocked") {
+        blocks.push(flames::block(blocked, "Where threads were blocked"));
+    }
+    blocks.extend([
+        PROCESSES.block(tables),
+        PER_CPU.block(tables),
+        INTERRUPTS.block(tables),
+    ]);
     Section {
         id: "cpu",
         title: "CPU",
-        blocks: vec![
-            OVER_TIME.block(tables),
-            PROCESSES.block(tables),
-            PER_CPU.block(tables),
-            INTERRUPTS.block(tables),
-        ],
+        blocks,
     }
 }
 
