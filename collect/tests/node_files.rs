@@ -39,7 +39,7 @@ fn holds(items: &[Item], word: &str) -> Vec<String> {
 fn configuration_comes_without_its_secrets() {
     let node = FakeNode::new();
     let kubeconfig = "apiVersion: v1\nclusters:\n- cluster:\n    server: https://10.0.0.1:6443\nusers:\n- name: node\n  user:\n    token: abcdef.0123456789abcdef\n    client-key-data: LS0tLS1CRUdJTiBFQyBQUklWQVRFIEtFWS0tLS0tCk1IY0NBUUVFSUhObFkzSmxkSE5sWTNKbGRITmxZM0psZEE9PQo=\n";
-    let manifest = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: etcd\nspec:\n  containers:\n  - name: etcd\n    env:\n    - name: ETCD_ROOT_PASSWORD\n      value: correct-horse-7\n";
+    let manifest = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: etcd\nspec:\n  containers:\n  - name: etcd\n    command:\n    - etcd\n    - --password\n    - correct-horse-7\n    env:\n    - name: ETCD_ROOT_PASSWORD\n      value: correct-horse-7\n";
     node.file("etc/kubernetes/kubelet.conf", kubeconfig);
     node.file("etc/kubernetes/manifests/etcd.yaml", manifest);
     node.file(
@@ -166,7 +166,7 @@ fn pods_are_named_by_files_alone() {
         &format!("{pods}/volumes/kubernetes.io~secret/db/password"),
         "correct-horse-7",
     );
-    let description = r#"{"process":{"args":["/app","--token=correct-horse-7"],"env":["PATH=/bin","PASSWORD=correct-horse-7"]},"annotations":{"io.kubernetes.cri.container-name":"app","io.kubernetes.cri.sandbox-name":"web-1"}}"#;
+    let description = r#"{"process":{"args":["/app","--token=correct-horse-7","--password","correct-horse-7"],"env":["PATH=/bin","PASSWORD=correct-horse-7"]},"annotations":{"io.kubernetes.cri.container-name":"app","io.kubernetes.cri.sandbox-name":"web-1"}}"#;
     let folder = format!("run/containerd/io.containerd.runtime.v2.task/k8s.io/{container}");
     node.file(&format!("{folder}/config.json"), description);
     node.file(&format!("{folder}/init.pid"), "4711");
