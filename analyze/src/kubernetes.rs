@@ -7,6 +7,7 @@
 
 pub mod containers;
 pub mod json;
+pub mod log;
 pub mod merge;
 pub mod moment;
 pub mod names;

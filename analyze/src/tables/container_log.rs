@@ -68,7 +68,10 @@ impl Decode for Logs {
                     Some(log.container).filter(|name| !name.is_empty()),
                 )
                 .set("attempt", log.attempt)
-                .set("is_rotated", path.map(|path| !path.ends_with(".log")))
+                .set(
+                    "is_rotated",
+                    path.map(|path| path.strip_suffix(".log").is_none()),
+                )
                 .set("size_bytes", told.at("size_bytes").int());
             let modified = modified.map(|realtime_us| Moment { realtime_us });
             moment::set(&mut row, "modified", modified, node);
