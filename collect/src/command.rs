@@ -73,7 +73,11 @@ pub(crate) fn run(args: &RunArgs, stop: &Stop, is_terminal: bool) -> anyhow::Res
         max_memory_bytes: args.max_memory,
     };
     let mut show = Show::new(args, is_terminal, plan.len());
-    let staff = Staff { pool, sampler };
+    let staff = Staff {
+        pool,
+        sampler,
+        services: args.services.clone(),
+    };
     let sealed = capture::run(staff, &plan, limits, stop, bundle, &mut |record| {
         show.source(record);
     })

@@ -6,6 +6,7 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)
 )]
 
+mod api;
 mod capture;
 mod cgroups;
 mod cli;
@@ -30,7 +31,9 @@ mod sources;
 mod standing;
 mod stop;
 mod supervise;
+mod tls;
 mod worker;
+mod yaml;
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -46,7 +49,7 @@ fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let run = match &cli.verb {
         None => Some(&cli.run),
-        Some(cli::Verb::Run(args)) => Some(args),
+        Some(cli::Verb::Run(args)) => Some(&**args),
         Some(cli::Verb::Plan(_) | cli::Verb::Sources) => None,
     };
     if let Some(args) = run {

@@ -14,7 +14,7 @@ mod wire;
 mod zygote;
 
 pub(crate) use fork::fork;
-pub(crate) use pool::{Hung, Lost, Pool};
+pub(crate) use pool::{Aside, Hung, Lost, Pool};
 pub(crate) use serve::{Brief, Call, Told};
 pub(crate) use wire::{Ask, Body, Reply, Request};
 pub(crate) use zygote::leave_streams;

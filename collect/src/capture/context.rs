@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 
 use freezeframe_bundle::{Outcome, Writer};
 
+use super::errand::Errands;
 use super::hang::Hangs;
 use super::{Bundle, Limits, Run, Staff};
+use crate::cli::Services;
 use crate::cost::{Tally, Usage};
 use crate::encrypt::Sink;
 use crate::output::Gauge;
@@ -54,6 +56,8 @@ pub(crate) struct Cx<'a> {
     pub(super) reading: u32,
     pub(super) current: Current,
     pub(super) hangs: Hangs,
+    pub(super) errands: Errands,
+    services: Services,
     ticks: Ticks,
 }
 
@@ -75,7 +79,7 @@ pub(super) struct Current {
 
 impl Current {
     /// Between sources: whatever is read then has until `ends`.
-    fn none(ends: Instant) -> Self {
+    pub(super) fn none(ends: Instant) -> Self {
         Self {
             id: "",
             hazard: Hazard::Safe,
@@ -88,6 +92,19 @@ impl Current {
             left_out: BTreeMap::new(),
             example: None,
             abandoned: 0,
+        }
+    }
+}
+
+impl Current {
+    /// An account of its own for what is done for this source later.
+    pub(super) fn beside(&self) -> Self {
+        Self {
+            id: self.id,
+            hazard: self.hazard,
+            privacy: self.privacy,
+            bytes_left: self.bytes_left,
+            ..Self::none(self.ends)
         }
     }
 }
@@ -124,6 +141,8 @@ impl<'a> Cx<'a> {
             reading: 0,
             current: Current::none(began),
             hangs: Hangs::default(),
+            errands: Errands::default(),
+            services: staff.services,
             ticks: Ticks {
                 paths: Vec::new(),
                 next: 1,
@@ -131,6 +150,11 @@ impl<'a> Cx<'a> {
                 last: 0,
             },
         }
+    }
+
+    /// How services are to be reached.
+    pub(crate) fn services(&self) -> &Services {
+        &self.services
     }
 
     /// 0 in the first reading, the seconds of the window in the last.
@@ -259,6 +283,7 @@ impl<'a> Cx<'a> {
     /// Whether the next read of this source has to be left out; counts it then.
     pub(super) fn refuse(&mut self, count: u64) -> bool {
         self.tick();
+        self.step();
         let Some(why) = self.why_not() else {
             return false;
         };
@@ -294,6 +319,7 @@ impl<'a> Cx<'a> {
     pub(super) fn wait_until(&mut self, end: Instant) {
         while !self.is_over() && Instant::now() < end {
             self.tick();
+            self.step();
             let result = self.writer.end_due_batch();
             self.check(result);
             let left = end.saturating_duration_since(Instant::now());

@@ -1,4 +1,4 @@
-//! What kubelet and containerd say of themselves on the sockets that need no rights: health, goroutines.
+//! What kube-proxy and containerd say of themselves on the sockets that need no rights: health, goroutines.
 //!
 //! A service that hangs shows in its goroutines what it waits for, and that it does not answer is the
 //! evidence where it shows nothing. One that does not answer once is not asked again.
@@ -25,12 +25,7 @@ struct Service {
     paths: &'static [&'static str],
 }
 
-const SERVICES: [Service; 3] = [
-    Service {
-        name: "kubelet",
-        endpoint: "127.0.0.1:10248",
-        paths: &["/healthz"],
-    },
+const SERVICES: [Service; 2] = [
     Service {
         name: "kube-proxy",
         endpoint: "127.0.0.1:10256",
@@ -51,16 +46,16 @@ const SERVICES: [Service; 3] = [
 pub(crate) static SOURCE: Source = Source {
     id: "service",
     order: 110,
-    about: "health of kubelet and kube-proxy, goroutines and heap of containerd, where they answer anybody",
+    about: "health of kube-proxy, goroutines and heap of containerd, where they answer anybody",
     reads: &[
-        "http://127.0.0.1:10248/healthz (kubelet), :10256 (kube-proxy)",
+        "http://127.0.0.1:10256/healthz (kube-proxy)",
         "unix:/run/containerd/debug.sock /debug/{pprof/goroutine,pprof/heap,vars}",
     ],
     hazard: Hazard::Unkillable,
     privacy: Privacy::Text,
     deadline: Duration::from_secs(10),
     max_bytes: 32 << 20,
-    estimate: Estimate::Fixed(5),
+    estimate: Estimate::Fixed(4),
     capture,
     again: None,
     each_second: &[],

@@ -26,6 +26,8 @@ const LOOK: Duration = Duration::from_millis(50);
 const STARVED: u32 = 10;
 /// For small things that are worth little waiting.
 const GET_PATIENCE: Duration = Duration::from_millis(500);
+/// How long an answer that has begun may pause: its worker has the whole of it.
+const SEND_PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes taken from the socket at once.
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -69,6 +71,12 @@ pub(crate) struct Hung {
     pub(crate) stack: String,
     /// Whether SIGKILL did not end it, so that it stays until the fault is over.
     pub(crate) abandoned: bool,
+}
+
+/// A worker of its own, beside the one that reads: it does one thing after another while the
+/// capture goes on.
+pub(crate) struct Aside {
+    worker: Worker,
 }
 
 struct Worker {
@@ -149,6 +157,28 @@ impl Pool {
             self.dismiss();
         }
         result
+    }
+
+    /// Hands out a worker beside the one that reads, if the next one has come already.
+    pub(crate) fn lend(&mut self) -> Option<Aside> {
+        self.request();
+        let zygote = self.zygote.as_mut()?;
+        if !self.requested || !wait_for(zygote.control(), Duration::ZERO) {
+            return None;
+        }
+        let came = zygote.receive();
+        self.requested = false;
+        let (pid, socket) = came.ok()?;
+        self.request();
+        Some(Aside {
+            worker: Worker::of(pid, socket),
+        })
+    }
+
+    /// Counts what one has cost that is not used any more; it ends when it is dropped, unless it was
+    /// given up.
+    pub(crate) fn take_back(&mut self, aside: &Aside) {
+        self.gone = self.gone.and(aside.worker.usage());
     }
 
     /// Gives up the rest of a request.
@@ -259,6 +289,47 @@ impl Pool {
     fn dismiss(&mut self) {
         if let Some(worker) = self.worker.take() {
             self.gone = self.gone.and(worker.usage());
+        }
+    }
+}
+
+impl Aside {
+    /// Sends a request.
+    pub(crate) fn send(&mut self, request: &Request) -> Result<(), Lost> {
+        let process = self.worker.process.as_mut().ok_or(Lost::Died)?;
+        request.send(&mut process.socket).map_err(|_| Lost::Died)
+    }
+
+    /// Whether an answer, or its end, has come.
+    pub(crate) fn is_ready(&self) -> bool {
+        let process = self.worker.process.as_ref();
+        process.is_none_or(|process| wait_for(&process.socket, Duration::ZERO))
+    }
+
+    /// Takes an answer that has begun to come; its bytes replace those in `body`.
+    pub(crate) fn receive(
+        &mut self,
+        body: &mut Vec<u8>,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<Reply, Lost> {
+        self.worker.receive(body, SEND_PATIENCE, is_over)
+    }
+
+    /// Looks at one that has been at work since then: an error when it was given up.
+    pub(crate) fn look(&self, since: Instant, patience: Duration) -> Result<(), Lost> {
+        let process = self.worker.process.as_ref().ok_or(Lost::Died)?;
+        let wait = Wait {
+            patience,
+            since,
+            is_over: &|| false,
+        };
+        wait.look(process)
+    }
+
+    /// Ends it, whatever it is doing, without waiting for that.
+    pub(crate) fn end(&self) {
+        if let Some(process) = &self.worker.process {
+            process.signal();
         }
     }
 }
@@ -390,12 +461,17 @@ impl Wait<'_> {
 }
 
 impl Process {
-    /// Sends SIGKILL; whether it died of it.
-    fn kill(&self) -> bool {
+    /// Sends SIGKILL.
+    fn signal(&self) {
         let _ = match &self.handle {
             Some(handle) => pidfd_send_signal(handle, Signal::KILL),
             None => kill_process(self.pid, Signal::KILL),
         };
+    }
+
+    /// Sends SIGKILL; whether it died of it.
+    fn kill(&self) -> bool {
+        self.signal();
         let died = Instant::now() + DEATH_PATIENCE;
         // Its end of the socket closes when it dies; what it still sent is of no use.
         while Instant::now() < died {
