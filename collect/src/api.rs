@@ -6,9 +6,12 @@
 //! keys and tokens itself, keeps them in its memory, and ends. Every question leaves an [`Exchange`],
 //! whatever became of it.
 
+mod apiserver;
 mod component;
 mod credential;
 mod exchange;
+mod find;
+mod interface;
 mod kubeconfig;
 mod kubelet;
 mod place;
@@ -17,8 +20,11 @@ mod url;
 mod verdict;
 mod way;
 
-pub(crate) use component::{arguments, listeners, named as processes_named};
+pub(crate) use apiserver::{NodeClues, ServerSurvey, survey_server};
+pub(crate) use component::{arguments, flag, kubelet_process, listeners, peers};
 pub(crate) use exchange::{Order, ask};
+pub(crate) use find::{Found, interfaces};
 pub(crate) use kubelet::{Clues, Survey, survey};
-pub(crate) use url::Url;
+pub(crate) use store::store;
+pub(crate) use url::{Scheme, Url};
 pub(crate) use way::Way;

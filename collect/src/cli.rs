@@ -152,6 +152,21 @@ pub(crate) struct Services {
     /// Whom to be to kubelet and to the API server, if not who kubelet is
     #[arg(long, value_name = "FILE", value_parser = file)]
     pub(crate) kubeconfig: Option<String>,
+
+    /// Ask for Go's profiles there as well (repeatable)
+    ///
+    /// `agent=http://127.0.0.1:6060` or `agent=unix:/run/agent.sock`; /debug/pprof is added.
+    #[arg(long, value_name = "NAME=URL", value_parser = named)]
+    pub(crate) pprof: Vec<Named>,
+}
+
+/// A service that a person names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Named {
+    /// Name under `api/`.
+    pub(crate) name: String,
+    /// Where it is.
+    pub(crate) url: String,
 }
 
 /// Options that decide what is read.
@@ -174,6 +189,20 @@ pub(crate) struct PlanArgs {
 fn url(text: &str) -> Result<String, String> {
     Url::parse_address(text)?;
     Ok(text.to_owned())
+}
+
+/// `NAME=URL`.
+fn named(text: &str) -> Result<Named, String> {
+    let (name, url) = text.split_once('=').ok_or("NAME=URL is expected")?;
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.chars().all(is_part) {
+        return Err("a name consists of letters, digits, `-`, `_` and `.`".to_owned());
+    }
+    Url::parse_address(url)?;
+    Ok(Named {
+        name: name.to_owned(),
+        url: url.to_owned(),
+    })
 }
 
 /// A file, its path from the top: workers are in another folder.

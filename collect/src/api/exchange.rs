@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::credential::Secrets;
 use super::url::{Scheme, Url};
 use super::verdict;
-use super::way::Way;
+use super::way::{Reach, Way};
 use crate::http::{self, Answer, Endpoint, Head, Question, Socket};
 use crate::source::{Brief, Told};
 use crate::tls::{self, Identity, Peer, Session};
@@ -32,6 +32,8 @@ pub(crate) struct Order {
     pub(crate) way: Way,
     /// Path and query.
     pub(crate) path: String,
+    /// How to ask for what this answer leads to.
+    pub(crate) next: Option<Way>,
 }
 
 impl Order {
@@ -207,6 +209,10 @@ fn attempt(
         let why = "a token is sent over https alone".to_owned();
         return Err(trouble(Stage::Credential, Outcome::Denied(why)));
     }
+    if token.is_some() && way.trusted.owner.is_some() {
+        let why = "a token is sent only to whom a certificate proves".to_owned();
+        return Err(trouble(Stage::Credential, Outcome::Denied(why)));
+    }
     let began = Instant::now();
     let socket = endpoint(brief, way, &url).and_then(|endpoint| {
         Socket::connect(&endpoint, ends).map_err(|error| undialled(&error, way, began))
@@ -237,11 +243,12 @@ fn endpoint(brief: &Brief<'_>, way: &Way, url: &Url) -> Result<Endpoint, Outcome
         let socket = brief.root.place(url.path.as_bytes());
         return socket
             .map(Endpoint::Unix)
-            .map_err(|error| root::outcome(&error));
+            .map_err(|error| undialled(&error, way, Instant::now()));
     }
-    if way.is_local {
-        // An address is the node's own only where its network is.
-        live::shares_network(brief.root)?;
+    match way.reach {
+        Reach::Node => live::shares_network(brief.root)?,
+        Reach::Live => live::is_live(brief.root)?,
+        Reach::Anywhere => {}
     }
     let address = way.address.or(url.address);
     address.map(Endpoint::Address).ok_or_else(|| {
@@ -285,10 +292,12 @@ fn undialled(error: &io::Error, way: &Way, began: Instant) -> Outcome {
     match error.kind() {
         io::ErrorKind::TimedOut => Outcome::TimedOut(began.elapsed().as_micros() as u64),
         // Whoever names an address by a flag wants to know.
-        io::ErrorKind::ConnectionRefused if way.is_local => {
+        io::ErrorKind::ConnectionRefused if way.reach == Reach::Node => {
             Outcome::Absent("nothing listens there".to_owned())
         }
-        io::ErrorKind::ConnectionRefused => Outcome::Failed("nothing listens there".to_owned()),
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound if way.reach != Reach::Node => {
+            Outcome::Failed("nothing listens there".to_owned())
+        }
         _ => root::outcome(error),
     }
 }

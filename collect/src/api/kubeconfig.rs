@@ -37,6 +37,11 @@ impl Kubeconfig {
         })
     }
 
+    /// The API server.
+    pub(crate) fn server(&self) -> Option<&str> {
+        self.cluster["server"].as_str()
+    }
+
     /// The name that its certificate is made out for, where it is another than in its URL.
     pub(crate) fn server_name(&self) -> Option<&str> {
         self.cluster["tls-server-name"].as_str()
@@ -194,6 +199,7 @@ users:
         });
         for text in [by_file.to_owned(), by_data.to_string()] {
             let (config, root, _folder) = read(&text);
+            assert_eq!(config.server(), Some("https://10.0.0.1:6443"));
             assert_eq!(config.server_name(), Some("kubernetes"));
             assert_eq!(config.authorities(&root).len(), 1);
             assert_eq!(config.identity(&root).unwrap().unwrap().chain.len(), 1);

@@ -17,7 +17,7 @@ use super::component::reachable;
 use super::credential::Credential;
 use super::exchange::{Exchange, Stage, Trouble, line, put};
 use super::verdict;
-use super::way::Way;
+use super::way::{Reach, Way};
 use crate::cli::Services;
 use crate::http::Answer;
 use crate::source::{Brief, Told};
@@ -117,7 +117,11 @@ impl Tries<'_, '_> {
         let trusted = candidates::trusted(root, &clues.services, settings);
         let credentials = candidates::credentials(root, &clues.services, settings);
         let url = clues.services.kubelet_url.clone();
-        let is_local = url.is_none();
+        let reach = if url.is_some() {
+            Reach::Anywhere
+        } else {
+            Reach::Node
+        };
         let url = url.unwrap_or_else(|| format!("https://{}", address(clues, settings)));
         let mut limited: Option<(Way, bool)> = None;
         let mut refusal = None;
@@ -127,7 +131,7 @@ impl Tries<'_, '_> {
                 address: None,
                 credential,
                 trusted: trusted.clone(),
-                is_local,
+                reach,
             };
             match self.look(&way) {
                 Seen::Open => return Ok(way),

@@ -26,7 +26,7 @@ impl Order {
 }
 
 /// Stores what came of an [`Order`].
-fn store(cx: &mut Cx<'_>, errand: &Errand, brought: Brought) {
+pub(crate) fn store(cx: &mut Cx<'_>, errand: &Errand, brought: Brought) {
     let Ok(order) = serde_json::from_slice::<Order>(&errand.argument) else {
         return;
     };

@@ -10,6 +10,8 @@ pub(crate) struct Url {
     pub(crate) authority: String,
     /// The host without its port: what a certificate is made out for.
     pub(crate) host: String,
+    /// The port; 0 for a unix socket.
+    pub(crate) port: u16,
     /// Where to connect to; nothing for a name, which is not resolved, and for a unix socket.
     pub(crate) address: Option<SocketAddr>,
     /// Path before all others, without a slash at its end; of a unix socket its place.
@@ -40,6 +42,7 @@ impl Url {
                 scheme: Scheme::Unix,
                 authority: "localhost".to_owned(),
                 host: "localhost".to_owned(),
+                port: 0,
                 address: None,
                 path: path.to_owned(),
             });
@@ -62,6 +65,7 @@ impl Url {
             scheme,
             authority: authority.to_owned(),
             host: host.to_owned(),
+            port,
             address: ip.map(|ip| SocketAddr::new(ip, port)),
             path: path.trim_end_matches('/').to_owned(),
         })
@@ -132,7 +136,8 @@ mod tests {
             assert_eq!(of(socket), (Scheme::Unix, None, "/run/x.sock".to_owned()));
         }
         let name = Url::parse("https://api.example:6443").unwrap();
-        assert_eq!((name.address, &*name.host), (None, "api.example"));
+        let seen = (name.address, &*name.host, name.port);
+        assert_eq!(seen, (None, "api.example", 6443));
     }
 
     #[test]

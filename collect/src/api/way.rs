@@ -12,6 +12,11 @@ use super::url::Url;
 use crate::root::Root;
 use crate::tls::Trust;
 
+/// The cluster's authority.
+const AUTHORITY: &str = "/etc/kubernetes/pki/ca.crt";
+/// What to do about a certificate that nothing proves.
+const ADVICE: &str = "what --pprof names has to have a certificate of the cluster's authority";
+
 /// How a service is reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Way {
@@ -23,9 +28,19 @@ pub(crate) struct Way {
     pub(crate) credential: Credential,
     /// Whom to trust.
     pub(crate) trusted: Trusted,
-    /// Whether this is the node's own loopback or socket, so that the node's network has to be
-    /// this process's.
-    pub(crate) is_local: bool,
+    /// From where it may be asked.
+    pub(crate) reach: Reach,
+}
+
+/// From where a service may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Reach {
+    /// From the node's own network: its loopback address is another one elsewhere.
+    Node,
+    /// From the machine whose files say where it is, not from where a copy of them lies.
+    Live,
+    /// From wherever: a person named it.
+    Anywhere,
 }
 
 /// Where it is written who is trusted; as [`Trust`].
@@ -53,7 +68,23 @@ impl Way {
             address: None,
             credential: Credential::Nobody,
             trusted: Trusted::default(),
-            is_local: true,
+            reach: Reach::Node,
+        }
+    }
+}
+
+impl Way {
+    /// A way that a person names; over TLS its certificate has to be signed for it by an authority of
+    /// the node.
+    pub(crate) fn named(url: String) -> Self {
+        Self {
+            reach: Reach::Anywhere,
+            trusted: Trusted {
+                authorities: vec![Place::Node(AUTHORITY.to_owned())],
+                advice: ADVICE.to_owned(),
+                ..Trusted::default()
+            },
+            ..Self::plain(url)
         }
     }
 }

@@ -17,8 +17,10 @@ use crate::plan;
 use crate::source::Privacy;
 use crate::worker::{Aside, Ask, Body, Hung, Lost, Request};
 
-/// Errands at once: what a busy service bears.
+/// Errands of a source at once: what a busy service bears.
 const AT_ONCE: usize = 4;
+/// Errands of all sources at once.
+const ALL_AT_ONCE: usize = 10;
 /// Those that last as long as the window, besides: each waits and does nothing.
 const LONG_AT_ONCE: usize = 8;
 /// Between two looks at them.
@@ -101,11 +103,15 @@ impl Errands {
     fn next(&mut self) -> Option<(&'static str, Errand)> {
         let long = self.running.iter().filter(|r| r.errand.is_long).count();
         let short = self.running.len() - long;
-        let place = self.waiting.iter().position(|(_, errand)| {
+        let of_source = |source: &str| {
+            let own = self.running.iter().filter(|r| r.source == source);
+            own.filter(|r| !r.errand.is_long).count()
+        };
+        let place = self.waiting.iter().position(|(source, errand)| {
             if errand.is_long {
                 long < LONG_AT_ONCE
             } else {
-                short < AT_ONCE
+                short < ALL_AT_ONCE && of_source(source) < AT_ONCE
             }
         })?;
         self.waiting.remove(place)

@@ -12,16 +12,6 @@ use freezeframe_bundle::Outcome;
 use crate::api::{self, Clues, Order, Survey, Way};
 use crate::source::{Brought, Cx, Errand, Estimate, Hazard, Privacy, Source};
 
-/// Processes that kubelet is, or is part of.
-const NAMES: [&str; 7] = [
-    "kubelet",
-    "hyperkube",
-    "kubelite",
-    "k3s-server",
-    "k3s-agent",
-    "rke2",
-    "rke2-agent",
-];
 /// How long finding out may take: some tries.
 const SURVEY: Duration = Duration::from_secs(12);
 /// How long an answer may take. A kubelet short of CPU was seen to take 16 s.
@@ -88,7 +78,7 @@ pub(crate) static SOURCE: Source = Source {
 
 fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
     let services = cx.services().clone();
-    let process = api::processes_named(cx, &NAMES).into_iter().next();
+    let process = api::kubelet_process(cx);
     let is_expected = services.kubelet_url.is_some() || cx.exists("/var/lib/kubelet");
     if process.is_none() && !is_expected {
         return Err(Outcome::Absent("no kubelet runs here".to_owned()));
@@ -159,6 +149,7 @@ fn send(cx: &mut Cx<'_>, way: &Way, path: &str, time: Duration) {
         component: "kubelet".to_owned(),
         way: way.clone(),
         path: path.to_owned(),
+        next: None,
     };
     cx.send(order.errand(1, time));
 }

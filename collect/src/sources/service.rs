@@ -1,4 +1,4 @@
-//! What kube-proxy and containerd say of themselves on the sockets that need no rights: health, goroutines.
+//! What containerd says of itself on the socket that needs no rights: goroutines, heap.
 //!
 //! A service that hangs shows in its goroutines what it waits for, and that it does not answer is the
 //! evidence where it shows nothing. One that does not answer once is not asked again.
@@ -25,37 +25,27 @@ struct Service {
     paths: &'static [&'static str],
 }
 
-const SERVICES: [Service; 2] = [
-    Service {
-        name: "kube-proxy",
-        endpoint: "127.0.0.1:10256",
-        paths: &["/healthz"],
-    },
-    Service {
-        name: "containerd",
-        endpoint: "/run/containerd/debug.sock",
-        paths: &[
-            "/debug/pprof/goroutine?debug=2",
-            "/debug/pprof/heap",
-            "/debug/vars",
-        ],
-    },
-];
+const SERVICES: [Service; 1] = [Service {
+    name: "containerd",
+    endpoint: "/run/containerd/debug.sock",
+    paths: &[
+        "/debug/pprof/goroutine?debug=2",
+        "/debug/pprof/heap",
+        "/debug/vars",
+    ],
+}];
 
 /// The source.
 pub(crate) static SOURCE: Source = Source {
     id: "service",
     order: 110,
-    about: "health of kube-proxy, goroutines and heap of containerd, where they answer anybody",
-    reads: &[
-        "http://127.0.0.1:10256/healthz (kube-proxy)",
-        "unix:/run/containerd/debug.sock /debug/{pprof/goroutine,pprof/heap,vars}",
-    ],
+    about: "goroutines and heap of containerd, where they answer anybody",
+    reads: &["unix:/run/containerd/debug.sock /debug/{pprof/goroutine,pprof/heap,vars}"],
     hazard: Hazard::Unkillable,
     privacy: Privacy::Text,
     deadline: Duration::from_secs(10),
     max_bytes: 32 << 20,
-    estimate: Estimate::Fixed(4),
+    estimate: Estimate::Fixed(3),
     capture,
     again: None,
     each_second: &[],

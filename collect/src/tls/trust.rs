@@ -36,7 +36,7 @@ pub(crate) struct Trust {
     /// Names of the node, as they stand in `system:node:NAME`.
     pub(crate) nodes: Vec<String>,
     /// The process that listens there, as the kernel says. It is enough where nothing is sent that
-    /// anybody could misuse.
+    /// anybody could misuse: no token.
     pub(crate) owner: Option<String>,
     /// What a person may do where nothing fits.
     pub(crate) advice: String,

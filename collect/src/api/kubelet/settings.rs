@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde_json::Value;
 
-use crate::api::component::reachable;
+use crate::api::component::{flag, reachable};
 use crate::api::place::Place;
 use crate::root::Root;
 use crate::yaml;
@@ -104,26 +104,6 @@ impl Settings {
     }
 }
 
-/// The value of `--name=value` or `--name value`; the last one counts.
-fn flag<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
-    let mut found = None;
-    let mut left = arguments.iter().map(String::as_str).peekable();
-    while let Some(argument) = left.next() {
-        let Some(rest) = argument
-            .strip_prefix('-')
-            .and_then(|rest| rest.strip_prefix('-').unwrap_or(rest).strip_prefix(name))
-        else {
-            continue;
-        };
-        if let Some(value) = rest.strip_prefix('=') {
-            found = Some(value);
-        } else if rest.is_empty() {
-            found = left.next_if(|next| !next.starts_with('-'));
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -168,14 +148,6 @@ mod tests {
         );
         let nonsense = json!({"port": "many", "address": 7, "readOnlyPort": 99_999_999});
         assert_eq!(Settings::of(&[], &nonsense), settings);
-    }
-
-    #[test]
-    fn flags_are_read_as_kubelet_reads_them() {
-        let line = arguments("kubelet --config=/a --configs /b -port=1 --config /c --flag");
-        assert_eq!(flag(&line, "config"), Some("/c"));
-        assert_eq!(flag(&line, "port"), Some("1"));
-        assert_eq!(flag(&line, "flag"), None);
     }
 
     #[test]
