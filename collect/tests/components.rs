@@ -1,4 +1,5 @@
-//! Components that answer, found by who listens, on the real binary.
+//! Components that answer, found without a flag: by who listens, and by the node's files. The real binary
+//! on this machine's own `/`.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
@@ -45,24 +46,32 @@ impl Drop for Component {
     }
 }
 
-/// Captures what this machine's own components say.
-fn capture() -> Option<(Vec<Item>, String)> {
+/// Captures what this machine's own components say, where the commands before have made a node of it. All
+/// of it happens in a mount namespace of its own.
+fn capture(before: &str, only: &str) -> Option<(Vec<Item>, String)> {
     if !rustix::process::geteuid().is_root() {
         eprintln!("skipped: only root sees who listens");
         return None;
     }
     let folder = tempfile::tempdir().unwrap();
-    let output = collect(folder.path())
-        .args(["--only", "pprof", "--window", "2", "-o", "bundle.tar.zst"])
+    let collect = collect(folder.path());
+    let script = format!(
+        "mount --make-rprivate / && set -e\n{before}\nexec {} --only {only} --window 2 -o bundle.tar.zst",
+        collect.get_program().to_str().unwrap(),
+    );
+    let output = Command::new("unshare")
+        .args(["-m", "sh", "-c", &script])
+        .current_dir(folder.path())
         .output()
         .unwrap();
-    assert!(
-        matches!(output.status.code(), Some(0 | 3)),
-        "{}",
-        stderr(&output)
-    );
-    let (items, _) = read(&folder.path().join("bundle.tar.zst"));
-    Some((items, stderr(&output)))
+    let said = stderr(&output);
+    let path = folder.path().join("bundle.tar.zst");
+    if !path.exists() {
+        eprintln!("skipped: no mounts can be made here: {said}");
+        return None;
+    }
+    let (items, _) = read(&path);
+    Some((items, said))
 }
 
 #[test]
@@ -75,7 +84,7 @@ fn who_listens_is_asked_and_nobody_else() {
     ) else {
         return;
     };
-    let Some((items, stderr)) = capture() else {
+    let Some((items, stderr)) = capture("", "pprof") else {
         return;
     };
     drop((exporter, other));
@@ -112,6 +121,100 @@ fn who_listens_is_asked_and_nobody_else() {
     assert!(exchanges.contains(&why), "{exchanges}");
     assert!(exchanges.contains("\"asked_as\":\"nobody\""), "{exchanges}");
     assert!(text("api/kube-scheduler/debug/pprof/heap").is_none());
+}
+
+#[test]
+fn kubelet_is_found_by_its_files() {
+    let (Some(_kubelet), Some(_health)) = (
+        Component::start("kubelet", 10351, Some("kubelet")),
+        Component::start("something", 10352, None),
+    ) else {
+        return;
+    };
+    let pki = pki("");
+    let pki = pki.to_str().unwrap();
+    let before = format!(
+        "mount -t tmpfs x /var/lib && mkdir -p /var/lib/kubelet/pki\n\
+         cp {pki}/kubelet.crt {pki}/kubelet-client-current.pem /var/lib/kubelet/pki\n\
+         printf 'port: 10351\\nhealthzPort: 10352\\n' > /var/lib/kubelet/config.yaml"
+    );
+    let Some((items, stderr)) = capture(&before, "kubelet") else {
+        return;
+    };
+    let text = |path: &str| bytes(&items, path).map(String::from_utf8_lossy);
+    assert!(text("api/kubelet/metrics").is_some(), "{stderr}");
+    let exchanges = text("api/kubelet/exchanges.jsonl").unwrap();
+    for part in [
+        "\"url\":\"http://127.0.0.1:10352/healthz\"",
+        "\"url\":\"https://127.0.0.1:10351/metrics\"",
+        "certificate /var/lib/kubelet/pki/kubelet-client-current.pem",
+        "pinned by /var/lib/kubelet/pki/kubelet.crt",
+    ] {
+        assert!(exchanges.contains(part), "{part}: {exchanges}");
+    }
+}
+
+#[test]
+fn a_real_etcd_gives_its_profiles() {
+    let data = tempfile::tempdir().unwrap();
+    let pki = pki("");
+    let pki = pki.to_str().unwrap();
+    let url = "https://127.0.0.1:2379";
+    let started = Command::new("etcd")
+        .arg(format!("--data-dir={}", data.path().display()))
+        .args(["--enable-pprof", "--client-cert-auth", "--log-level=error"])
+        .args(["--listen-client-urls", url, "--advertise-client-urls", url])
+        .args(["--listen-peer-urls", "http://127.0.0.1:23801"])
+        .args(["--initial-advertise-peer-urls", "http://127.0.0.1:23801"])
+        .args(["--initial-cluster", "default=http://127.0.0.1:23801"])
+        .args(["--listen-metrics-urls", "http://127.0.0.1:2381"])
+        .arg(format!("--cert-file={pki}/apiserver.crt"))
+        .arg(format!("--key-file={pki}/apiserver.key"))
+        .arg(format!("--trusted-ca-file={pki}/ca.crt"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(etcd) = started.map(Component) else {
+        eprintln!("skipped: no etcd here");
+        return;
+    };
+    let ends = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while std::net::TcpStream::connect("127.0.0.1:2379").is_err() {
+        assert!(std::time::Instant::now() < ends, "etcd does not listen");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let before = format!(
+        "mkdir -p etcd && cp {pki}/client.crt etcd/healthcheck-client.crt\n\
+         cp {pki}/client.key etcd/healthcheck-client.key\n\
+         mount -t tmpfs x /etc && mkdir -p /etc/kubernetes/pki && cp -r etcd /etc/kubernetes/pki/"
+    );
+    let Some((items, stderr)) = capture(&before, "pprof") else {
+        return;
+    };
+    drop(etcd);
+    for path in [
+        "health",
+        "metrics",
+        "debug/pprof/heap",
+        "debug/pprof/goroutine?debug=2",
+    ] {
+        let body = bytes(&items, &format!("api/etcd/{path}"));
+        assert!(
+            body.is_some_and(|body| !body.is_empty()),
+            "{path}: {stderr}"
+        );
+    }
+    let heap = bytes(&items, "api/etcd/debug/pprof/heap").unwrap();
+    assert!(
+        heap.starts_with(&[0x1f, 0x8b]),
+        "a profile stays as it came"
+    );
+    let exchanges = bytes(&items, "api/etcd/exchanges.jsonl").unwrap();
+    let exchanges = String::from_utf8_lossy(exchanges);
+    assert!(
+        exchanges.contains(&format!("pinned by {pki}/apiserver.crt")),
+        "{exchanges}"
+    );
 }
 
 #[test]
