@@ -7,6 +7,7 @@ pub(crate) mod grpc;
 pub(crate) mod load;
 pub(crate) mod mounts;
 pub(crate) mod plant;
+pub(crate) mod service;
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
