@@ -135,6 +135,7 @@ pub fn block(profile: &Profile, title: &'static str) -> Block {
 
 impl Flames {
     /// The same without what the page holds apart from the model.
+    #[must_use]
     pub fn stripped(&self) -> Self {
         let pictures = self.pictures.iter().map(|picture| Picture {
             svg: String::new(),
