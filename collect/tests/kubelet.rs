@@ -4,6 +4,8 @@
 
 mod fake;
 
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use fake::service::{Question, Recorded, Reply, Service, pki};
@@ -608,26 +610,13 @@ fn values_of_variables_in_pods_stay_on_the_node() {
     );
 }
 
-#[test]
-fn a_killed_and_a_short_capture_keep_what_came() {
-    let kubelet = Service::https("kubelet", |question| match &*question.path {
-        "/metrics" => Reply::Hang,
-        _ => healthy(question),
-    });
-    let node = node(&[OWN, SELF_SIGNED]);
-    let url = kubelet.url("https");
-    let mut child = fake::collect(node.folder.path())
+/// Starts a capture whose kubelet does not answer for its metrics, and waits until all else is there.
+fn start(node: &FakeNode, kubelet: &Service) -> std::process::Child {
+    let child = fake::collect(node.folder.path())
         .arg("--root")
         .arg(node.root())
-        .args([
-            "--kubelet-url",
-            &url,
-            "-o",
-            "bundle.tar.zst",
-            "--window",
-            "30",
-            "-q",
-        ])
+        .args(["--kubelet-url", &kubelet.url("https"), "--window", "30"])
+        .args(["-o", "bundle.tar.zst", "-q"])
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
@@ -635,14 +624,87 @@ fn a_killed_and_a_short_capture_keep_what_came() {
         std::thread::sleep(Duration::from_millis(20));
     }
     std::thread::sleep(Duration::from_millis(1500));
+    child
+}
+
+fn without_metrics(question: &Question) -> Reply {
+    match &*question.path {
+        "/metrics" => Reply::Hang,
+        _ => healthy(question),
+    }
+}
+
+#[test]
+fn a_signal_seals_what_came() {
+    let kubelet = Service::https("kubelet", without_metrics);
+    let node = node(&[OWN, SELF_SIGNED]);
+    let mut child = start(&node, &kubelet);
     let pid = child.id().to_string();
-    let sent = std::process::Command::new("kill")
-        .args(["-s", "TERM", &pid])
-        .status();
+    let sent = Command::new("kill").args(["-s", "TERM", &pid]).status();
     assert!(sent.unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(3));
     let (items, contents) = node.read();
     assert_eq!(contents.summary.unwrap().ended_by, "SIGTERM");
     assert!(bytes(&items, "api/kubelet/pods").is_some());
     assert!(bytes(&items, "api/kubelet/exchanges.jsonl").is_some());
+}
+
+#[test]
+fn death_takes_those_that_ask_along() {
+    let kubelet = Service::https("kubelet", without_metrics);
+    let node = node(&[OWN, SELF_SIGNED]);
+    let mut child = start(&node, &kubelet);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (items, _) = fake::read(&node.folder.path().join("bundle.tar.zst.partial"));
+    assert!(bytes(&items, "api/kubelet/pods").is_some());
+    let name = node.folder.path().to_str().unwrap().to_owned();
+    let is_left = || {
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let mut lines = processes.filter_map(|one| std::fs::read(one.path().join("cmdline")).ok());
+        lines.any(|line| String::from_utf8_lossy(&line).contains(&name))
+    };
+    let ends = Instant::now() + Duration::from_secs(20);
+    while is_left() {
+        assert!(Instant::now() < ends, "who asked is still there");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn where_nothing_more_can_be_forked_whoever_reads_asks() {
+    let kubelet = Service::https("kubelet", healthy);
+    let node = node(&[OWN, SELF_SIGNED]);
+    let all = |path: &Path| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        std::fs::set_permissions(path, mode).unwrap();
+    };
+    all(node.folder.path());
+    all(&node.root().join(OWN.0));
+    // The limit counts the user's processes; root is exempt.
+    for processes in ["1", "4"] {
+        let binary = fake::collect(node.folder.path()).get_program().to_owned();
+        let output = Command::new("setpriv")
+            .args(["--reuid=54399", "--regid=54321", "--clear-groups", "--"])
+            .args(["prlimit", &format!("--nproc={processes}"), "--"])
+            .arg(binary)
+            .arg("--root")
+            .arg(node.root())
+            .args(["--kubelet-url", &kubelet.url("https"), "--window", "2"])
+            .args(["--only", "kubelet,system", "-o", processes])
+            .current_dir(node.folder.path())
+            .output();
+        let output = output.ok();
+        let Some(output) = output.filter(|output| matches!(output.status.code(), Some(0 | 3)))
+        else {
+            println!("skipped: nobody else can run the binary here");
+            return;
+        };
+        let (items, _) = fake::read(&node.folder.path().join(processes));
+        assert!(
+            bytes(&items, "api/kubelet/pods").is_some(),
+            "{}",
+            stderr(&output)
+        );
+    }
 }

@@ -209,10 +209,9 @@ impl Cx<'_> {
     /// Keeps what a stuck worker shows, and what is better not read after it.
     fn remember(&mut self, path: &[u8], hung: &Hung) {
         let real = self.real(path);
-        let mount = self
-            .pool
-            .own_mounts()
-            .and_then(|m| hang::mount_of(&m, &real));
+        // What is no path, as a service's address, lies below no mount.
+        let mounts = path.starts_with(b"/").then(|| self.pool.own_mounts());
+        let mount = mounts.flatten().and_then(|m| hang::mount_of(&m, &real));
         self.keep_hung(path, hung, mount);
     }
 

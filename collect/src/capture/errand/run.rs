@@ -163,7 +163,7 @@ impl Cx<'_> {
             return true;
         }
         let Some(mut aside) = self.errands.idle.pop().or_else(|| self.pool.lend()) else {
-            return self.wait_for_worker(source, errand);
+            return self.go_without_worker(source, errand, ask);
         };
         self.errands.without_worker = None;
         let request = Request {
@@ -188,26 +188,35 @@ impl Cx<'_> {
         true
     }
 
-    /// No worker has come yet: the errand waits, unless none comes at all.
-    fn wait_for_worker(&mut self, source: &'static str, errand: Errand) -> bool {
+    /// No worker of its own has come yet: the errand waits, unless none comes at all.
+    fn go_without_worker(&mut self, source: &'static str, errand: Errand, ask: Ask) -> bool {
         let since = *self.errands.without_worker.get_or_insert_with(Instant::now);
-        if since.elapsed() < FORK_PATIENCE || !self.errands.running.is_empty() {
+        let may_come = since.elapsed() < FORK_PATIENCE || !self.errands.running.is_empty();
+        if may_come {
             self.errands.waiting.push_front((source, errand));
-            return false;
+        } else {
+            self.run_here(source, &errand, ask);
         }
-        self.buffer.clear();
-        let why = "no process could be forked".to_owned();
-        let answer = Answer::lost(since.elapsed(), Outcome::Failed(why));
-        self.deliver(source, &errand, answer);
-        true
+        !may_come
     }
 
-    /// Where nothing can be forked, errands are done one after the other.
+    /// Where nothing more can be forked, errands are done one after the other by whoever reads. One
+    /// that lasts as long as the window would keep that from reading.
     fn run_here(&mut self, source: &'static str, errand: &Errand, ask: Ask) {
-        let items = [(errand.argument.clone(), ask)];
-        self.exchange(b"", &items, &mut |cx, _, answer| {
-            cx.deliver(source, errand, answer);
-        });
+        let mut answer = None;
+        if errand.is_long {
+            self.buffer.clear();
+            let why = "no process of its own could be forked for it".to_owned();
+            answer = Some(Answer::lost(Duration::ZERO, Outcome::Skipped(why)));
+        } else {
+            let items = [(errand.argument.clone(), ask)];
+            self.within(source, |cx| {
+                cx.exchange(b"", &items, &mut |_, _, came| answer = Some(came));
+            });
+        }
+        if let Some(answer) = answer {
+            self.deliver(source, errand, answer);
+        }
     }
 
     fn deliver(&mut self, source: &'static str, errand: &Errand, answer: Answer) {
