@@ -7,7 +7,9 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{corpus, csv, loaded};
+use freezeframe_analyze::report::model::Block;
 use freezeframe_analyze::table::Loaded;
+use freezeframe_analyze::{evaluate, report};
 use serde_json::Value;
 
 type Entries = Vec<(String, Vec<u8>)>;
@@ -648,4 +650,63 @@ fn logs_of_a_minikube() {
     assert!(count("caller IS NOT NULL AND level = 4") >= 137);
     assert!(count("caller IS NOT NULL") >= 637 + 137 + 30 + 97);
     assert!(count("level IS NULL") < count("level IS NOT NULL"));
+}
+
+/// Titles and first rows of the tables of a chapter; what is missing with its reason.
+fn chapter(loaded: &Loaded, id: &str) -> Vec<String> {
+    let evaluated = evaluate::evaluate(loaded, &[]);
+    let model = report::model(loaded, &evaluated).unwrap();
+    let section = model.sections.iter().find(|section| section.id == id);
+    let block = |block: &Block| match block {
+        Block::Table(table) => {
+            let cells = table.rows[0].cells.iter().map(|cell| cell.text.as_str());
+            let cells: Vec<&str> = cells.take(5).collect();
+            format!(
+                "{} ({}): {}",
+                table.title,
+                table.rows_count,
+                cells.join("|")
+            )
+        }
+        Block::Missing { title, reason } => format!("{title}: {reason}"),
+        _ => String::new(),
+    };
+    section.unwrap().blocks.iter().map(block).collect()
+}
+
+#[test]
+fn the_report_shows_pods_and_what_was_asked() {
+    let mut entries = record("faulty-pods-1.36");
+    entries.push((
+        "api/kubelet/exchanges.jsonl".to_owned(),
+        b"{\"url\":\"https://127.0.0.1:10250/pods\",\"started_us\":500000000000,\"took_us\":1314148,\"status\":200,\"bytes\":17937,\"asked_as\":\"nobody\"}\n".to_vec(),
+    ));
+    let faulty = loaded(&entries);
+    let pods = chapter(&faulty, "pods");
+    assert_eq!(
+        pods[..3],
+        [
+            "Containers that wait, restart, failed or are not ready (4): default|lab-crash-node1|c|waiting|CrashLoopBackOff",
+            "Pods (8): default|lab-burner-node1|Running||true",
+            "What containers use of what they may (9): default|web-node1|httpd|0.00|0.05",
+        ]
+    );
+    assert!(pods[3].starts_with("Network of pods: table `process`: nothing like"));
+    assert_eq!(
+        chapter(&faulty, "kubernetes")[0],
+        "Answers of kubelet, runtime, API server and others, failures first, then the slowest (1): kubelet|/pods|200|1.3 s|"
+    );
+    assert!(chapter(&faulty, "timeline")[0].starts_with("Kernel, events, logs and containers"));
+    let healthy = loaded(&record("healthy-cluster-1.36"));
+    let chapter = chapter(&healthy, "kubernetes");
+    assert!(
+        chapter[1].starts_with("Conditions of the node (4): DiskPressure|False|false"),
+        "{}",
+        chapter[1]
+    );
+    assert!(
+        chapter[2].starts_with("Events, warnings first"),
+        "{}",
+        chapter[2]
+    );
 }
