@@ -14,6 +14,7 @@ pub mod view;
 pub use model::Model;
 pub use page::html;
 
+use crate::cause;
 use crate::evaluate::Evaluated;
 use crate::table::Loaded;
 
@@ -25,6 +26,7 @@ pub fn model(loaded: &Loaded, evaluated: &[Evaluated]) -> anyhow::Result<Model> 
         header: sections::header::header(loaded),
         quality: sections::header::quality(loaded),
         counts: sections::findings::counts(evaluated),
+        causes: cause::diagnose(evaluated, &cause::library()),
         findings: sections::findings::cards(evaluated),
         not_assessed: sections::findings::not_assessed(evaluated),
         broken: sections::findings::broken(evaluated),

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use freezeframe_bundle::{Outcome, SourceRecord, Summary, Writer};
 
+use crate::cli::Services;
 use crate::encrypt::Sink;
 use crate::output::{Gauge, Output};
 use crate::perf::Sampler;
@@ -26,7 +27,7 @@ mod read;
 mod store;
 
 pub(crate) use context::Cx;
-pub(crate) use read::FILE;
+pub(crate) use read::{FILE, Part};
 
 /// How long and how much a capture may be.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +60,8 @@ pub(crate) struct Staff {
     pub(crate) pool: Pool,
     /// The one that samples CPUs, where there is to be a profile.
     pub(crate) sampler: Option<Sampler>,
+    /// How services are to be reached.
+    pub(crate) services: Services,
 }
 
 /// Tells a person how far it is.
@@ -390,6 +393,7 @@ mod tests {
         let staff = Staff {
             pool: Pool::start(Root::open(folder.path()).unwrap()),
             sampler: None,
+            services: Services::default(),
         };
         let stop = Stop::default();
         let sealed = run(staff, plan, limits, &stop, bundle, &mut |_| {}).unwrap();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use age::x25519::Recipient;
 use clap::{Args, Parser, Subcommand};
 
+use crate::cri::endpoint;
 use crate::redact::Level;
 
 /// Freezes a Kubernetes node's state into one file, seconds before a drain destroys it.
@@ -49,6 +50,16 @@ pub(crate) enum Verb {
     Plan(PlanArgs),
     /// List every source: order, reads, hazard, privacy, deadline
     Sources,
+    /// Wait and do nothing, so that a pod stays for `kubectl exec` (its image has no sleep)
+    Hold(HoldArgs),
+}
+
+/// Options of `hold`.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct HoldArgs {
+    /// Seconds after which it ends by itself; by default it stays
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) seconds: Option<u64>,
 }
 
 /// Options of a capture.
@@ -112,6 +123,22 @@ pub(crate) struct RunArgs {
     /// Which sources, and where
     #[command(flatten)]
     pub(crate) plan: PlanArgs,
+
+    /// How services are reached
+    #[command(flatten)]
+    pub(crate) services: Services,
+}
+
+/// How the node's services are to be reached where that is not found by itself.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[command(next_help_heading = "Services of the node")]
+pub(crate) struct Services {
+    /// Socket of the container runtime, e.g. /run/crio/crio.sock
+    ///
+    /// Without it: the one that kubelet's configuration or flags name, or those that runtimes usually
+    /// listen on. The path is one of the node's, below --root; `unix://` may stand before it.
+    #[arg(long, value_name = "ENDPOINT", value_parser = runtime_endpoint)]
+    pub(crate) runtime_endpoint: Option<String>,
 }
 
 /// Options that decide what is read.
@@ -144,6 +171,13 @@ fn parse_memory(text: &str) -> Result<u64, String> {
 fn recipient(text: &str) -> Result<Recipient, String> {
     text.parse()
         .map_err(|why| format!("not an age recipient: {why}"))
+}
+
+/// The path of a runtime's socket.
+fn runtime_endpoint(text: &str) -> Result<String, String> {
+    endpoint::path(text)
+        .map(str::to_owned)
+        .ok_or_else(|| "not a unix socket: use unix:///path".to_owned())
 }
 
 /// A size as `1024`, `64KiB`, `512MiB` or `2GiB`.

@@ -10,7 +10,7 @@ use freezeframe_bundle::Outcome;
 
 use crate::redact::Shape;
 
-pub(crate) use crate::capture::{Cx, FILE};
+pub(crate) use crate::capture::{Cx, FILE, Part};
 pub(crate) use crate::worker::{Ask, Brief, Call, Told};
 
 /// How a read of a source may hurt.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 use crate::cli::FlamegraphArgs;
-use crate::finding::parse::nearest;
+use crate::document::nearest;
 use crate::profile::Profile;
 use crate::profile::choice::{Choice, choices};
 use crate::profile::flamegraph::{self, Look};

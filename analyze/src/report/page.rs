@@ -12,7 +12,11 @@ use super::flames::Flames;
 use super::model::{Block, Model};
 use crate::profile::flamegraph;
 
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 6] = [
+    (
+        "causes.html",
+        include_str!("../../../report-templates/causes.html"),
+    ),
     (
         "report.html",
         include_str!("../../../report-templates/report.html"),

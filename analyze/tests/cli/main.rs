@@ -7,4 +7,5 @@ mod exit_codes;
 mod flamegraph;
 mod help;
 mod output;
+mod profiles;
 mod verbs;

@@ -12,6 +12,7 @@ use freezeframe_bundle::{Outcome, Writer};
 
 use super::hang::Hangs;
 use super::{Bundle, Limits, Run, Staff};
+use crate::cli::Services;
 use crate::cost::{Tally, Usage};
 use crate::encrypt::Sink;
 use crate::output::Gauge;
@@ -57,6 +58,7 @@ pub(crate) struct Cx<'a> {
     pub(super) reading: u32,
     pub(super) current: Current,
     pub(super) hangs: Hangs,
+    services: Services,
     ticks: Ticks,
 }
 
@@ -145,6 +147,7 @@ impl<'a> Cx<'a> {
             reading: 0,
             current: Current::none(began),
             hangs: Hangs::default(),
+            services: staff.services,
             ticks: Ticks {
                 paths: Vec::new(),
                 sweep: None,
@@ -153,6 +156,11 @@ impl<'a> Cx<'a> {
                 last: 0,
             },
         }
+    }
+
+    /// How services are to be reached.
+    pub(crate) fn services(&self) -> &Services {
+        &self.services
     }
 
     /// 0 in the first reading, the seconds of the window in the last.

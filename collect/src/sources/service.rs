@@ -1,7 +1,5 @@
-//! What kubelet and containerd say of themselves on the sockets that need no rights: health, goroutines.
-//!
-//! A service that hangs shows in its goroutines what it waits for, and that it does not answer is the
-//! evidence where it shows nothing. One that does not answer once is not asked again.
+//! What kubelet and kube-proxy say of themselves on the ports that need no rights: health. That one
+//! does not answer is evidence as well.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -13,9 +11,9 @@ use crate::live;
 use crate::root;
 use crate::source::{Brief, Cx, Estimate, Hazard, Privacy, Source, Told};
 
-/// A whole dump of goroutines of a busy containerd has some megabytes.
-const LIMIT: usize = 8 << 20;
-/// How long one answer may take: containerd stops the world to dump its goroutines.
+/// Longest answer.
+const LIMIT: usize = 1 << 20;
+/// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A service: the name under `api/`, where it listens, what it is asked for.
@@ -25,7 +23,7 @@ struct Service {
     paths: &'static [&'static str],
 }
 
-const SERVICES: [Service; 3] = [
+const SERVICES: [Service; 2] = [
     Service {
         name: "kubelet",
         endpoint: "127.0.0.1:10248",
@@ -36,31 +34,19 @@ const SERVICES: [Service; 3] = [
         endpoint: "127.0.0.1:10256",
         paths: &["/healthz"],
     },
-    Service {
-        name: "containerd",
-        endpoint: "/run/containerd/debug.sock",
-        paths: &[
-            "/debug/pprof/goroutine?debug=2",
-            "/debug/pprof/heap",
-            "/debug/vars",
-        ],
-    },
 ];
 
 /// The source.
 pub(crate) static SOURCE: Source = Source {
     id: "service",
     order: 110,
-    about: "health of kubelet and kube-proxy, goroutines and heap of containerd, where they answer anybody",
-    reads: &[
-        "http://127.0.0.1:10248/healthz (kubelet), :10256 (kube-proxy)",
-        "unix:/run/containerd/debug.sock /debug/{pprof/goroutine,pprof/heap,vars}",
-    ],
+    about: "health of kubelet and kube-proxy, where they answer anybody",
+    reads: &["http://127.0.0.1:10248/healthz (kubelet), :10256 (kube-proxy)"],
     hazard: Hazard::Unkillable,
     privacy: Privacy::Text,
     deadline: Duration::from_secs(10),
-    max_bytes: 32 << 20,
-    estimate: Estimate::Fixed(5),
+    max_bytes: 4 << 20,
+    estimate: Estimate::Fixed(2),
     capture,
     again: None,
     each_second: &[],
@@ -117,12 +103,6 @@ fn ask(brief: &Brief<'_>) -> Told {
 }
 
 fn endpoint(brief: &Brief<'_>, place: &str) -> Result<Endpoint, Outcome> {
-    if place.starts_with('/') {
-        let socket = brief.root.place(place.as_bytes());
-        return socket
-            .map(Endpoint::Unix)
-            .map_err(|error| root::outcome(&error));
-    }
     // An address is the node's own only where its network is.
     live::shares_network(brief.root)?;
     let address: Result<SocketAddr, _> = place.parse();

@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // each test file uses a part of it
 
+pub(crate) mod containerd;
 pub(crate) mod load;
 pub(crate) mod mounts;
 pub(crate) mod plant;
