@@ -19,6 +19,8 @@ class HeatMap {
     const label = svg.getAttribute("aria-label");
     svg.setAttribute("aria-label", `${label}. Arrow keys move, with Shift they select, Escape selects all`);
     svg.setAttribute("tabindex", "0");
+    const hint = svg.parentElement.querySelector("figcaption span");
+    hint.textContent += "; drag to draw that time alone";
     svg.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
       svg.setPointerCapture(event.pointerId);
@@ -44,10 +46,9 @@ class HeatMap {
   }
 
   cell(event) {
-    const box = this.svg.getBoundingClientRect();
-    const scale = this.svg.viewBox.baseVal.width / box.width;
-    const x = (event.clientX - box.left) * scale - this.left;
-    const y = this.top + this.height - (event.clientY - box.top) * scale;
+    const point = new DOMPoint(event.clientX, event.clientY);
+    const at = point.matrixTransform(this.svg.getScreenCTM().inverse());
+    const [x, y] = [at.x - this.left, this.top + this.height - at.y];
     const within = (value, most) => Math.max(0, Math.min(most - 1, Math.floor(value)));
     const column = within((x / this.width) * this.columns, this.columns);
     return [column, this.rowMs ? within((y / this.height) * this.rows, this.rows) : 0];

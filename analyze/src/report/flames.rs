@@ -91,7 +91,7 @@ pub fn named(loaded: &Loaded, name: &str, title: &'static str) -> Block {
     if let Some(profile) = profiles.iter().find(|profile| profile.name == name) {
         return block(profile, title);
     }
-    let table = loaded.tables.get("sample");
+    let table = loaded.tables.get("profile");
     let why = table.and_then(|table| table.missing.clone());
     Block::Missing {
         title,

@@ -113,7 +113,14 @@ impl Map {
                 label(LEFT - 6.0, bottom - 3.0, "end", &format!("CPU {last}"));
             }
         }
-        let seconds = |column: usize| column as u64 * self.heat.column_ms / 1000;
+        let seconds = |column: usize| {
+            let ms = column as u64 * self.heat.column_ms;
+            let tenths = (ms + 50) / 100;
+            match tenths % 10 {
+                0 => format!("{} s", tenths / 10),
+                rest => format!("{}.{rest} s", tenths / 10),
+            }
+        };
         for part in 0..=4 {
             let column = columns * part / 4;
             let anchor = match part {
@@ -121,8 +128,7 @@ impl Map {
                 4 => "end",
                 _ => "middle",
             };
-            let text = format!("{} s", seconds(column));
-            label(x(column), bottom + 14.0, anchor, &text);
+            label(x(column), bottom + 14.0, anchor, &seconds(column));
         }
     }
 }
