@@ -5,6 +5,7 @@
 //! processes that it forks in turn and gives up.
 
 mod assistant;
+mod backlog;
 mod elf;
 mod event;
 mod frame;
@@ -12,6 +13,10 @@ mod go;
 mod helper;
 mod kernel;
 mod module;
+#[cfg(test)]
+#[path = "../tests/fake/mounts.rs"]
+#[allow(dead_code)]
+mod mounts;
 mod names;
 mod output;
 mod perf_data;
@@ -21,9 +26,13 @@ mod sampler;
 mod sampling;
 mod seen;
 mod settings;
+mod space;
+mod stack;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod unwind;
+mod unwinder;
 mod wire;
 
 use std::cell::RefCell;
@@ -41,6 +50,7 @@ use crate::cost::Usage;
 use crate::worker;
 use event::Refusal;
 use settings::Settings;
+pub(crate) use wire::CallGraph;
 use wire::{Config, Part, Reply, Stop};
 
 /// The source that stores what the sampler answers.
@@ -90,12 +100,14 @@ impl Sampler {
         root: &Path,
         window: Duration,
         frequency: u64,
+        call_graph: CallGraph,
     ) -> Result<(), Outcome> {
         // The sampler is not in this folder.
         let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
         let config = Config {
             root: sampler::path_bytes(&root),
             frequency,
+            call_graph,
             window_us: window.as_micros() as u64,
         };
         let reply = frame::send(&mut self.socket, &config).and_then(|()| {

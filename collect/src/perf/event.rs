@@ -11,6 +11,8 @@ use perf_event::{Builder, Clock, ReadFormat, SampleFlag, Sampler};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use super::stack::REGISTERS;
+
 /// What is counted between two samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Event {
@@ -41,12 +43,14 @@ pub(crate) enum Feature {
     Mmap2,
     /// Leaving idle CPUs out.
     ExcludeIdle,
+    /// Copies of user stacks (Linux 3.7, on arm64 3.19).
+    UserStacks,
     /// The kernel's side of the samples.
     Kernel,
 }
 
 /// What is given up at EINVAL, the newest first.
-pub(crate) const LADDER: [Feature; 7] = [
+pub(crate) const LADDER: [Feature; 8] = [
     Feature::LostCount,
     Feature::BuildIds,
     Feature::Cgroups,
@@ -54,7 +58,11 @@ pub(crate) const LADDER: [Feature; 7] = [
     Feature::Clock,
     Feature::Mmap2,
     Feature::ExcludeIdle,
+    Feature::UserStacks,
 ];
+
+/// What a copy of a user stack is made of.
+const STACKS: SampleFlag = SampleFlag::REGS_USER.union(SampleFlag::STACK_USER);
 
 /// How to sample.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +70,8 @@ pub(crate) struct Attributes {
     pub(crate) event: Event,
     /// Samples per second and CPU.
     pub(crate) frequency: u64,
+    /// Bytes that are copied of each user stack; 0: none.
+    pub(crate) stack_bytes: u32,
     /// What this kernel does not know or allow.
     pub(crate) without: Vec<Feature>,
 }
@@ -81,6 +91,11 @@ impl Attributes {
         !self.without.contains(&feature)
     }
 
+    /// Whether samples have a copy of the user's stack.
+    pub(crate) fn has_stacks(&self) -> bool {
+        self.stack_bytes > 0 && self.has(Feature::UserStacks)
+    }
+
     fn builder(&self) -> Builder<'static> {
         let mut builder = match self.event {
             Event::Cycles => Builder::new(Hardware::CPU_CYCLES),
@@ -95,6 +110,11 @@ impl Attributes {
         if self.has(Feature::Cgroups) {
             sample |= SampleFlag::CGROUP;
             builder.cgroup(true);
+        }
+        if self.has_stacks() {
+            sample |= STACKS;
+            builder.sample_regs_user(REGISTERS);
+            builder.sample_stack_user(self.stack_bytes);
         }
         let mut format = ReadFormat::TOTAL_TIME_ENABLED | ReadFormat::TOTAL_TIME_RUNNING;
         if self.has(Feature::LostCount) {
@@ -127,7 +147,7 @@ impl Attributes {
     }
 
     /// The first 128 bytes of `struct perf_event_attr` (`linux/perf_event.h`), as `perf.data` has it:
-    /// older `perf` refuses a longer one.
+    /// older `perf` refuses a longer one. Stacks are taken out of the records that are kept.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let builder = self.builder();
         let attr = builder.attrs();
@@ -136,7 +156,7 @@ impl Attributes {
         bytes.extend(128_u32.to_ne_bytes());
         bytes.extend(attr.config.to_ne_bytes());
         bytes.extend(self.frequency.to_ne_bytes());
-        bytes.extend(attr.sample_type.to_ne_bytes());
+        bytes.extend((attr.sample_type & !STACKS.bits()).to_ne_bytes());
         bytes.extend(attr.read_format.to_ne_bytes());
         bytes.extend(attr._bitfield_1.get(0, 64).to_ne_bytes());
         bytes.resize(92, 0);
@@ -192,6 +212,7 @@ impl Ring {
 /// on one CPU.
 pub(crate) fn choose<T>(
     frequency: u64,
+    stack_bytes: u32,
     open: &mut dyn FnMut(&Attributes) -> io::Result<T>,
 ) -> Result<(Attributes, T, Vec<Refusal>), Vec<Refusal>> {
     let mut refusals = Vec::new();
@@ -209,6 +230,7 @@ pub(crate) fn choose<T>(
         let mut attributes = Attributes {
             event,
             frequency,
+            stack_bytes,
             without: without.to_vec(),
         };
         let mut ladder = LADDER.into_iter();

@@ -14,12 +14,14 @@ use super::perf_data::{self, build_id_text};
 use super::resolve::{Answer, Wanted};
 use super::sampling::Sampling;
 use super::settings::Settings;
+use super::wire::CallGraph;
 
 /// All that there is to tell.
 pub(crate) struct Findings<'a> {
     pub(crate) sampling: &'a Sampling,
     pub(crate) settings: Settings,
     pub(crate) requested_frequency: u64,
+    pub(crate) call_graph: CallGraph,
     pub(crate) hits: &'a [Wanted],
     /// At the places of `hits`.
     pub(crate) answers: &'a [Option<Answer>],
@@ -169,6 +171,10 @@ fn meta(findings: &Findings<'_>, unnamed: u64) -> Value {
         "without": sampling.attributes.without,
         "frequency_hz": sampling.attributes.frequency,
         "requested_frequency_hz": findings.requested_frequency,
+        "call_graph": findings.call_graph,
+        "stack_bytes": sampling.backlog.as_ref().map(|_| sampling.attributes.stack_bytes),
+        "unwinding": sampling.backlog.as_ref().map(|backlog| &backlog.counts),
+        "ring_bytes": sampling.ring_bytes,
         "clock": if sampling.attributes.has(Feature::Clock) { "monotonic" } else { "sched_clock" },
         "started_us": findings.span_us.0,
         "ended_us": findings.span_us.1,

@@ -25,9 +25,11 @@ pub(crate) const MISC_EXEC: u16 = 1 << 13;
 /// `PERF_RECORD_MISC_MMAP_DATA`: the mapping is not executable.
 const MISC_DATA: u16 = 1 << 13;
 /// From here on an address of a call chain is a mark: which side the following ones are of.
-const CONTEXT_MAX: u64 = -4095_i64 as u64;
+pub(crate) const CONTEXT_MAX: u64 = -4095_i64 as u64;
 /// `PERF_CONTEXT_KERNEL`.
 pub(crate) const CONTEXT_KERNEL: u64 = -128_i64 as u64;
+/// `PERF_CONTEXT_USER`.
+pub(crate) const CONTEXT_USER: u64 = -512_i64 as u64;
 /// pid, tid, time, CPU: `sample_id` behind every record that is no sample.
 pub(crate) const TRAILER_BYTES: usize = 24;
 /// A call chain is cut here; `kernel.perf_event_max_stack` can be set to more.
@@ -116,6 +118,11 @@ impl Sample<'_> {
             Some(hit)
         })
     }
+}
+
+/// Which kind of record it is.
+pub(crate) fn kind_of(bytes: &[u8]) -> Option<u32> {
+    u32_at(bytes, 0)
 }
 
 /// Reads a record; `has_cgroups` as the samples were asked for.
@@ -209,12 +216,12 @@ pub(crate) fn records(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     let bytes = bytes.get(at..at.checked_add(4)?)?;
     Some(u32::from_ne_bytes(bytes.try_into().ok()?))
 }
 
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     let bytes = bytes.get(at..at.checked_add(8)?)?;
     Some(u64::from_ne_bytes(bytes.try_into().ok()?))
 }

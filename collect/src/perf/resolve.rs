@@ -313,7 +313,7 @@ impl std::ops::Deref for Borrowed<'_> {
 }
 
 /// The vdso is the same in every process of this word size.
-fn own_vdso() -> Option<Vec<u8>> {
+pub(crate) fn own_vdso() -> Option<Vec<u8>> {
     let open = |path| rustix::fs::open(path, READ, Mode::empty()).ok();
     let maps = open("/proc/self/maps")?;
     let mut text = vec![0; 64 << 10];

@@ -12,21 +12,25 @@ use rustix::fs::{Mode, OFlags, openat};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::assistant::READ;
+use super::backlog::Backlog;
 use super::helper::{self, Office};
 use super::sampling::Sampling;
 use super::settings::Settings;
-use super::wire::{Config, Part, Reply, Stop};
+use super::stack::stack_bytes;
+use super::wire::{CallGraph, Config, Part, Reply, Stop};
 use super::{frame, output};
 use crate::clock;
 
 /// Where the kernel starts processes: `PROC_PID_INIT_INO` of `linux/proc_ns.h`.
 const FIRST_PID_NAMESPACE: &[u8] = b"pid:[4026531836]";
-/// Between two drains.
-const DRAIN: Duration = Duration::from_millis(250);
-/// CPUs are looked for anew after so many drains.
-const LOOK: u32 = 4;
+/// CPUs are looked for anew after so long.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long the assistant may go on when sampling has ended.
 const LAST_LOOKS: Duration = Duration::from_millis(300);
+/// How long the last stacks may take to be unwound.
+const LAST_STACKS: Duration = Duration::from_secs(1);
+/// Between two looks at them.
+const LAST_LOOK: Duration = Duration::from_millis(20);
 /// It stops by itself when the capture forgets it.
 const FORGOTTEN: Duration = Duration::from_secs(5);
 /// File descriptors that are asked for: rings, and files of processes.
@@ -47,7 +51,11 @@ pub(crate) fn run(mut socket: UnixStream) -> io::Result<()> {
     let settings = Settings::read(&proc);
     let frequency = settings.allowed(config.frequency);
     let online = online(system.as_ref());
-    let mut sampling = match Sampling::open(frequency, &online) {
+    let stack_bytes = match config.call_graph {
+        CallGraph::Fp => 0,
+        CallGraph::Dwarf => stack_bytes(frequency, online.len()),
+    };
+    let mut sampling = match Sampling::open(frequency, stack_bytes, &online) {
         Ok(sampling) => sampling,
         Err(refusals) => return frame::send(&mut socket, &Reply::Refused(refusals, settings)),
     };
@@ -81,6 +89,7 @@ pub(crate) fn run(mut socket: UnixStream) -> io::Result<()> {
         sampling: &sampling,
         settings,
         requested_frequency: config.frequency,
+        call_graph: config.call_graph,
         hits: &hits,
         answers: &answers,
         span_us: (started.monotonic_us, ended.monotonic_us),
@@ -113,13 +122,16 @@ fn sample(
     office: &mut Office,
     forgotten: Instant,
 ) -> io::Result<Stop> {
-    let mut drains: u32 = 0;
-    let mut next = Instant::now() + DRAIN;
+    let interval = sampling.drain_interval();
+    let mut next = Instant::now() + interval;
+    let mut look = Instant::now() + LOOK;
     let stop: Stop = loop {
         office.work(sampling);
+        sampling.unwound();
         if wait(
             socket,
             office,
+            sampling,
             next.saturating_duration_since(Instant::now()),
         ) {
             break frame::receive(&mut socket)?;
@@ -127,14 +139,14 @@ fn sample(
         if Instant::now() < next {
             continue;
         }
-        next = Instant::now() + DRAIN;
+        next = Instant::now() + interval;
         if Instant::now() < forgotten {
             sampling.drain();
         } else {
             sampling.end();
         }
-        drains = drains.wrapping_add(1);
-        if drains.is_multiple_of(LOOK) {
+        if Instant::now() >= look {
+            look = Instant::now() + LOOK;
             sampling.follow(&online(system), clock::now().monotonic_us);
         }
     };
@@ -148,18 +160,37 @@ fn sample(
     }
     office.work(sampling);
     office.end();
+    unwind_rest(sampling);
     Ok(stop)
 }
 
-/// Waits for the capture, the assistant or the next drain; whether the capture has said something.
-fn wait(socket: &UnixStream, office: &Office, time: Duration) -> bool {
+/// What was drained last has to be unwound yet.
+fn unwind_rest(sampling: &mut Sampling) {
+    let until = Instant::now() + LAST_STACKS;
+    while let Some(backlog) = sampling.backlog.as_mut()
+        && !backlog.is_empty()
+        && Instant::now() < until
+    {
+        backlog.dispatch(&sampling.tables);
+        if let Some(answers) = backlog.socket() {
+            helper::is_ready(answers, LAST_LOOK);
+        }
+        sampling.unwound();
+    }
+    sampling.end_unwinding();
+}
+
+/// Waits for the capture, the assistant, unwound stacks or the next drain; whether the capture has
+/// said something.
+fn wait(socket: &UnixStream, office: &Office, sampling: &Sampling, time: Duration) -> bool {
     let time = Timespec {
         tv_sec: time.as_secs() as i64,
         tv_nsec: time.subsec_nanos().into(),
     };
     let control = socket.as_fd();
     let mut sockets = vec![PollFd::from_borrowed_fd(control, PollFlags::IN)];
-    if let Some(answers) = office.socket() {
+    let unwound = sampling.backlog.as_ref().and_then(Backlog::socket);
+    for answers in [office.socket(), unwound].into_iter().flatten() {
         sockets.push(PollFd::from_borrowed_fd(answers, PollFlags::IN));
     }
     let _ = poll(&mut sockets, Some(&time));

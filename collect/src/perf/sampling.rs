@@ -2,16 +2,27 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::io;
+use std::time::Duration;
 
 use rustix::io::Errno;
 
+use super::backlog::Backlog;
 use super::event::{self, Attributes, Feature, Refusal, Ring};
 use super::module::{KERNEL, ModuleId};
 use super::perf_data;
 use super::record::{self, Record};
 use super::resolve::Wanted;
 use super::seen::{Seen, Task};
+use super::stack::{self, Stack};
 use super::tables::Tables;
+use super::unwinder::part_of_memory;
+
+/// Between two drains, where samples are small.
+const DRAIN: Duration = Duration::from_millis(250);
+/// Between two drains at least.
+const DRAIN_LEAST: Duration = Duration::from_millis(15);
+/// What a sample takes besides its stack.
+const SAMPLE_BYTES: u64 = 1100;
 
 /// Records that are kept: ten seconds of 128 busy CPUs take 25 MiB.
 const RECORD_BYTES: usize = 48 << 20;
@@ -60,29 +71,47 @@ pub(crate) struct Sampling {
     pub(crate) refusals: Vec<Refusal>,
     pub(crate) cpus: Vec<Cpu>,
     pub(crate) refused: Vec<Refused>,
-    ring_bytes: usize,
+    pub(crate) ring_bytes: usize,
     online: BTreeSet<u32>,
     pub(crate) chunks: Vec<Vec<u8>>,
     kept: usize,
+    /// Bytes of records that are kept.
+    room: usize,
+    /// Rounds that are complete.
+    rounds: u64,
+    /// Samples whose stacks are unwound, where that was asked for and can be done.
+    pub(crate) backlog: Option<Backlog>,
     scratch: Vec<u8>,
+    /// A sample without its stack.
+    record: Vec<u8>,
     pub(crate) tables: Tables,
     pub(crate) counts: Counts,
     /// What the assistant is to look at.
     pub(crate) queue: VecDeque<Task>,
     queued: HashSet<(u32, Option<u32>)>,
+    /// Processes that were looked at before others.
+    hurried: HashSet<u32>,
     /// Processes that are to be looked at again when that is done.
     again: HashSet<u32>,
 }
 
 impl Sampling {
     /// Opens the event on all these CPUs; it does not count yet.
-    pub(crate) fn open(frequency: u64, online: &[u32]) -> Result<Self, Vec<Refusal>> {
-        let ring_bytes = ring_bytes(frequency);
+    ///
+    /// `stack_bytes` of user stacks are copied and unwound; 0: none.
+    pub(crate) fn open(
+        frequency: u64,
+        stack_bytes: u32,
+        online: &[u32],
+    ) -> Result<Self, Vec<Refusal>> {
+        let ring_bytes = ring_bytes(frequency, stack_bytes);
         let first = online.first().copied().unwrap_or(0);
-        let (attributes, ring, refusals) = event::choose(frequency, &mut |attributes| {
-            attributes.open(first, ring_bytes)
-        })?;
+        let (attributes, ring, refusals) =
+            event::choose(frequency, stack_bytes, &mut |attributes| {
+                attributes.open(first, ring_bytes)
+            })?;
         let mut sampling = Self {
+            backlog: attributes.has_stacks().then(Backlog::new),
             attributes,
             refusals,
             cpus: vec![Cpu {
@@ -96,11 +125,15 @@ impl Sampling {
             online: online.iter().copied().collect(),
             chunks: Vec::new(),
             kept: 0,
+            room: part_of_memory(RECORD_BYTES, 4),
+            rounds: 0,
             scratch: Vec::new(),
+            record: Vec::new(),
             tables: Tables::new(),
             counts: Counts::default(),
             queue: VecDeque::new(),
             queued: HashSet::new(),
+            hurried: HashSet::new(),
             again: HashSet::new(),
         };
         for cpu in online.iter().skip(1) {
@@ -155,8 +188,22 @@ impl Sampling {
         self.online = online;
     }
 
-    /// Takes everything that is in the rings.
+    /// How long a ring may be left alone: it then is filled by a third.
+    pub(crate) fn drain_interval(&self) -> Duration {
+        if !self.attributes.has_stacks() {
+            return DRAIN;
+        }
+        let sample_bytes = SAMPLE_BYTES + u64::from(self.attributes.stack_bytes);
+        let bytes_per_second = sample_bytes * self.attributes.frequency.max(1);
+        let third_us = self.ring_bytes as u64 * 1_000_000 / bytes_per_second / 3;
+        Duration::from_micros(third_us).clamp(DRAIN_LEAST, DRAIN)
+    }
+
+    /// Takes everything that is in the rings, when the stacks of before have been given away.
     pub(crate) fn drain(&mut self) {
+        if let Some(backlog) = &mut self.backlog {
+            backlog.dispatch(&self.tables);
+        }
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut cpus = std::mem::take(&mut self.cpus);
         for cpu in &mut cpus {
@@ -164,6 +211,28 @@ impl Sampling {
         }
         self.cpus = cpus;
         self.scratch = scratch;
+        // `perf` bears samples that are late by one round.
+        let late = self.backlog.as_ref().and_then(Backlog::round);
+        if late.is_none_or(|round| round == self.rounds) {
+            self.keep(&perf_data::round());
+            self.rounds += 1;
+        }
+    }
+
+    /// Keeps the samples whose stacks have been unwound.
+    pub(crate) fn unwound(&mut self) {
+        let ready = self.backlog.as_mut().map(Backlog::work);
+        for record in ready.unwrap_or_default() {
+            self.keep_sample(&record);
+        }
+    }
+
+    /// Keeps the others, too.
+    pub(crate) fn end_unwinding(&mut self) {
+        let rest = self.backlog.as_mut().map(Backlog::end);
+        for record in rest.unwrap_or_default() {
+            self.keep_sample(&record);
+        }
         self.keep(&perf_data::round());
     }
 
@@ -179,6 +248,26 @@ impl Sampling {
     }
 
     fn take(&mut self, bytes: &[u8]) {
+        if self.backlog.is_some() && record::kind_of(bytes) == Some(record::kind::SAMPLE) {
+            self.take_apart(bytes);
+        } else {
+            self.take_record(bytes, None);
+        }
+    }
+
+    /// Whatever becomes of a sample, its stack is not kept, and so nothing of one that is torn.
+    fn take_apart(&mut self, bytes: &[u8]) {
+        let has_cgroups = self.attributes.has(Feature::Cgroups);
+        let mut record = std::mem::take(&mut self.record);
+        if let Some(stack) = stack::split(bytes, has_cgroups, &mut record) {
+            self.take_record(&record, stack);
+        } else if let Some(backlog) = &mut self.backlog {
+            backlog.counts.torn += 1;
+        }
+        self.record = record;
+    }
+
+    fn take_record(&mut self, bytes: &[u8], stack: Option<Stack<'_>>) {
         let has_cgroups = self.attributes.has(Feature::Cgroups);
         let parsed = record::parse(bytes, has_cgroups).unwrap_or(Record::Other);
         let is_sample = matches!(parsed, Record::Sample(_));
@@ -206,11 +295,32 @@ impl Sampling {
             Record::Lost(count) => self.counts.lost_records += count,
             Record::Throttled => self.counts.throttled += 1,
         }
-        match (self.keep(bytes), is_sample) {
-            (true, true) => self.counts.samples += 1,
-            (true, false) => {}
-            (false, true) => self.counts.no_room += 1,
-            (false, false) => self.counts.records_no_room += 1,
+        if is_sample {
+            if !self.waits(bytes, stack) {
+                self.keep_sample(bytes);
+            }
+        } else if !self.keep(bytes) {
+            self.counts.records_no_room += 1;
+        }
+    }
+
+    /// Whether the sample is kept later, when its stack has been unwound.
+    fn waits(&mut self, bytes: &[u8], stack: Option<Stack<'_>>) -> bool {
+        let Some(backlog) = &mut self.backlog else {
+            return false;
+        };
+        let Some(stack) = stack else {
+            backlog.counts.without_stack += 1;
+            return false;
+        };
+        backlog.add(bytes, &stack, self.rounds)
+    }
+
+    fn keep_sample(&mut self, bytes: &[u8]) {
+        if self.keep(bytes) {
+            self.counts.samples += 1;
+        } else {
+            self.counts.no_room += 1;
         }
     }
 
@@ -233,6 +343,19 @@ impl Sampling {
             .is_some_and(|process| process.is_asked)
         {
             self.ask(pid, None);
+            self.hurry(pid);
+        }
+    }
+
+    /// Its stacks wait to be unwound: it is the next one to be looked at.
+    fn hurry(&mut self, pid: u32) {
+        if self.backlog.is_none() || !self.hurried.insert(pid) {
+            return;
+        }
+        let is_it = |task: &Task| task.pid == pid && task.tid.is_none();
+        let place = self.queue.iter().position(is_it);
+        if let Some(task) = place.and_then(|place| self.queue.remove(place)) {
+            self.queue.push_front(task);
         }
     }
 
@@ -255,7 +378,7 @@ impl Sampling {
     }
 
     fn keep(&mut self, bytes: &[u8]) -> bool {
-        if self.kept + bytes.len() > RECORD_BYTES {
+        if self.kept + bytes.len() > self.room {
             return false;
         }
         let is_full = |chunk: &Vec<u8>| chunk.len() + bytes.len() > CHUNK_BYTES;
@@ -371,9 +494,12 @@ fn by_module(counts: HashMap<(ModuleId, u64), u64>) -> Vec<Wanted> {
     wanted
 }
 
-/// A deep chain takes 1 KiB; between two drains a ring must not fill by half.
-fn ring_bytes(frequency: u64) -> usize {
-    if frequency <= 250 {
+/// A deep chain takes 1 KiB; between two drains a ring must not fill by half. With stacks it is what
+/// the kernel allows for a CPU without `CAP_IPC_LOCK` (`kernel.perf_event_mlock_kb`).
+fn ring_bytes(frequency: u64, stack_bytes: u32) -> usize {
+    if stack_bytes > 0 {
+        512 << 10
+    } else if frequency <= 250 {
         128 << 10
     } else {
         512 << 10

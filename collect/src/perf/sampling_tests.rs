@@ -6,7 +6,10 @@ use super::*;
 fn a_ring_holds_twice_what_comes_between_two_drains() {
     for frequency in [1, 99, 250, 251, 999] {
         let between = frequency as usize / 4 * 1100;
-        assert!(ring_bytes(frequency) >= between * 3 / 2, "{frequency} Hz");
+        assert!(
+            ring_bytes(frequency, 0) >= between * 3 / 2,
+            "{frequency} Hz"
+        );
     }
 }
 
@@ -29,7 +32,7 @@ fn the_most_hit_module_comes_first() {
 
 #[test]
 fn processors_come_and_go() {
-    let Ok(mut sampling) = Sampling::open(99, &[0]) else {
+    let Ok(mut sampling) = Sampling::open(99, 0, &[0]) else {
         println!("skipped: no sampling here");
         return;
     };

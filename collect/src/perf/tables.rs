@@ -17,7 +17,7 @@ const MAPPINGS: usize = 1 << 19;
 /// Files and perf maps.
 const MODULES: usize = 1 << 16;
 /// A process without mappings of its own is looked up in so many ancestors.
-const ANCESTORS: usize = 16;
+pub(crate) const ANCESTORS: usize = 16;
 
 /// Executable memory of a process.
 #[derive(Clone, Debug)]

@@ -6,12 +6,23 @@ use serde::{Deserialize, Serialize};
 use super::event::Refusal;
 use super::settings::Settings;
 
+/// How the callers of user space are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum CallGraph {
+    /// By frame pointers: free, but code without them breaks the chain
+    Fp,
+    /// By copies of stacks, unwound on the node with the tables of the binaries; addresses alone are stored
+    Dwarf,
+}
+
 /// How to sample.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Config {
     /// The folder that stands for `/`.
     pub(crate) root: Vec<u8>,
     pub(crate) frequency: u64,
+    pub(crate) call_graph: CallGraph,
     /// How long it is meant to go on.
     pub(crate) window_us: u64,
 }
