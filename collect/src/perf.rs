@@ -11,6 +11,7 @@ mod event;
 mod frame;
 mod go;
 mod helper;
+mod jitdump;
 mod kernel;
 mod module;
 #[cfg(test)]
