@@ -30,6 +30,7 @@ mod sources;
 mod standing;
 mod stop;
 mod supervise;
+mod sweep;
 mod worker;
 
 use std::io::{self, IsTerminal};

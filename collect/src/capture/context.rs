@@ -19,6 +19,7 @@ use crate::perf::{Member, Sampler};
 use crate::redact::Redactor;
 use crate::source::{Hazard, Privacy, Source};
 use crate::stop::Stop;
+use crate::sweep::Sweep;
 use crate::worker::{Ask, Pool};
 
 /// A file is cut here unless its source asks for more: the largest regular file of `/proc` on a
@@ -28,6 +29,8 @@ pub(crate) const FILE_BYTES: usize = 4 << 20;
 const RESERVE_BYTES: u64 = 80 << 10;
 /// What a reading at 1 Hz may take: the next one is due then.
 const TICK_PATIENCE: Duration = Duration::from_secs(1);
+/// What all sweeps of threads may store.
+const SWEEP_BYTES: u64 = 16 << 20;
 /// What looking up the names of a profile may take.
 const NAMES_TIME: Duration = Duration::from_secs(4);
 /// How often waiting looks for a signal.
@@ -92,9 +95,27 @@ impl Current {
     }
 }
 
+impl Current {
+    /// Takes over what was read at another time.
+    fn add(&mut self, other: Self) {
+        self.bytes_left = self.bytes_left.saturating_sub(other.bytes);
+        self.entries += other.entries;
+        self.bytes += other.bytes;
+        for (name, count) in other.reads {
+            *self.reads.entry(name).or_default() += count;
+        }
+        for (why, count) in other.left_out {
+            *self.left_out.entry(why).or_default() += count;
+        }
+        self.example = self.example.take().or(other.example);
+    }
+}
+
 /// Readings at 1 Hz between the first and the last.
 struct Ticks {
     paths: Vec<(&'static str, &'static str)>,
+    /// Looks at threads, and what came of its reads.
+    sweep: Option<(Sweep, Current)>,
     next: u32,
     next_at: Instant,
     last: u32,
@@ -126,6 +147,7 @@ impl<'a> Cx<'a> {
             hangs: Hangs::default(),
             ticks: Ticks {
                 paths: Vec::new(),
+                sweep: None,
                 next: 1,
                 next_at: began,
                 last: 0,
@@ -361,7 +383,31 @@ impl<'a> Cx<'a> {
                 cx.write(record);
             }
         });
+        if let Some((mut sweep, account)) = self.ticks.sweep.take() {
+            let between = std::mem::replace(&mut self.current, account);
+            self.current.ends = Instant::now() + TICK_PATIENCE;
+            sweep.run(self);
+            let account = std::mem::replace(&mut self.current, between);
+            self.ticks.sweep = Some((sweep, account));
+        }
         self.current = source;
         self.reading = before;
+    }
+
+    /// Has threads looked at in every reading at 1 Hz, for this source.
+    pub(crate) fn sweep_each_second(&mut self, sweep: Sweep) {
+        let account = Current {
+            id: self.current.id,
+            bytes_left: SWEEP_BYTES,
+            ..Current::none(self.began)
+        };
+        self.ticks.sweep = Some((sweep, account));
+    }
+
+    /// Ends that; what it has read is this source's.
+    pub(crate) fn end_sweeps(&mut self) -> Option<Sweep> {
+        let (sweep, account) = self.ticks.sweep.take()?;
+        self.current.add(account);
+        Some(sweep)
     }
 }

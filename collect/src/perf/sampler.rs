@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -17,6 +17,7 @@ use super::helper::{self, Office};
 use super::sampling::Sampling;
 use super::settings::Settings;
 use super::stack::stack_bytes;
+use super::switches::{Switched, Watcher};
 use super::wire::{CallGraph, Config, Part, Reply, Stop};
 use super::{frame, output};
 use crate::clock;
@@ -31,6 +32,8 @@ const LAST_LOOKS: Duration = Duration::from_millis(300);
 const LAST_STACKS: Duration = Duration::from_secs(1);
 /// Between two looks at them.
 const LAST_LOOK: Duration = Duration::from_millis(20);
+/// How long the one that watches switches may take for its last report.
+const LAST_REPORT: Duration = Duration::from_millis(300);
 /// It stops by itself when the capture forgets it.
 const FORGOTTEN: Duration = Duration::from_secs(5);
 /// File descriptors that are asked for: rings, and files of processes.
@@ -48,6 +51,7 @@ pub(crate) fn run(mut socket: UnixStream) -> io::Result<()> {
     if !is_live(&proc) {
         return frame::send(&mut socket, &Reply::NotLive);
     }
+    let mut watcher = Watcher::hire(&proc, system.as_ref());
     let settings = Settings::read(&proc);
     let frequency = settings.allowed(config.frequency);
     let online = online(system.as_ref());
@@ -64,6 +68,9 @@ pub(crate) fn run(mut socket: UnixStream) -> io::Result<()> {
         return frame::send(&mut socket, &Reply::Failed(error.to_string()));
     }
     frame::send(&mut socket, &Reply::Started)?;
+    if let Ok(watcher) = &mut watcher {
+        watcher.begin(&sampling.attributes.without, config.window_us);
+    }
     let (is_own_proc, shares_pids) = shares_pids(&proc);
     if is_own_proc {
         for pid in pids(&proc) {
@@ -77,17 +84,24 @@ pub(crate) fn run(mut socket: UnixStream) -> io::Result<()> {
         system.as_ref(),
         &mut sampling,
         &mut office,
+        watcher.as_mut().ok(),
         forgotten,
     )?;
     let ended = clock::now();
-    let ends = Instant::now() + Duration::from_micros(stop.time_us);
     let began = Instant::now();
-    let hits = sampling.hits();
+    let ends = began + Duration::from_micros(stop.time_us);
+    let mut switched = match watcher {
+        Ok(watcher) => watcher.end(&mut sampling, began + LAST_REPORT),
+        Err(error) => Switched::nothing(error.to_string()),
+    };
+    let hits = sampling.hits(&mut switched);
     let answers = helper::names(&sampling.tables, &hits, office.proc(), ends);
     let names_us = began.elapsed().as_micros() as u64;
     let findings = output::Findings {
         sampling: &sampling,
+        switched: &switched,
         settings,
+        frequency,
         requested_frequency: config.frequency,
         call_graph: config.call_graph,
         hits: &hits,
@@ -120,6 +134,7 @@ fn sample(
     system: Option<&OwnedFd>,
     sampling: &mut Sampling,
     office: &mut Office,
+    mut watcher: Option<&mut Watcher>,
     forgotten: Instant,
 ) -> io::Result<Stop> {
     let interval = sampling.drain_interval();
@@ -128,13 +143,17 @@ fn sample(
     let stop: Stop = loop {
         office.work(sampling);
         sampling.unwound();
-        if wait(
-            socket,
-            office,
-            sampling,
-            next.saturating_duration_since(Instant::now()),
-        ) {
+        let others = [
+            office.socket(),
+            watcher.as_ref().and_then(|watcher| watcher.socket()),
+            sampling.backlog.as_ref().and_then(Backlog::socket),
+        ];
+        let time = next.saturating_duration_since(Instant::now());
+        if wait(socket, others, time) {
             break frame::receive(&mut socket)?;
+        }
+        if let Some(watcher) = &mut watcher {
+            watcher.hear(sampling);
         }
         if Instant::now() < next {
             continue;
@@ -150,6 +169,9 @@ fn sample(
             sampling.follow(&online(system), clock::now().monotonic_us);
         }
     };
+    if let Some(watcher) = watcher {
+        watcher.stop();
+    }
     sampling.end();
     let until = Instant::now() + LAST_LOOKS;
     while office.is_busy(sampling) && Instant::now() < until {
@@ -180,18 +202,16 @@ fn unwind_rest(sampling: &mut Sampling) {
     sampling.end_unwinding();
 }
 
-/// Waits for the capture, the assistant, unwound stacks or the next drain; whether the capture has
-/// said something.
-fn wait(socket: &UnixStream, office: &Office, sampling: &Sampling, time: Duration) -> bool {
+/// Waits for the capture, the others or the next drain; whether the capture has said something.
+fn wait(socket: &UnixStream, others: [Option<BorrowedFd<'_>>; 3], time: Duration) -> bool {
     let time = Timespec {
         tv_sec: time.as_secs() as i64,
         tv_nsec: time.subsec_nanos().into(),
     };
     let control = socket.as_fd();
     let mut sockets = vec![PollFd::from_borrowed_fd(control, PollFlags::IN)];
-    let unwound = sampling.backlog.as_ref().and_then(Backlog::socket);
-    for answers in [office.socket(), unwound].into_iter().flatten() {
-        sockets.push(PollFd::from_borrowed_fd(answers, PollFlags::IN));
+    for other in others.into_iter().flatten() {
+        sockets.push(PollFd::from_borrowed_fd(other, PollFlags::IN));
     }
     let _ = poll(&mut sockets, Some(&time));
     sockets
@@ -252,7 +272,7 @@ fn pids(proc: &OwnedFd) -> Vec<u32> {
 }
 
 /// CPUs that are online; the first one at least.
-fn online(system: Option<&OwnedFd>) -> Vec<u32> {
+pub(crate) fn online(system: Option<&OwnedFd>) -> Vec<u32> {
     let file = system.and_then(|folder| openat(folder, "online", READ, Mode::empty()).ok());
     let mut text = [0; 4096];
     let count = file.and_then(|file| rustix::io::read(&file, &mut text).ok());

@@ -1,19 +1,20 @@
 //! What is sampled: rings, records, tables. It never waits for anything.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::io;
 use std::time::Duration;
 
 use rustix::io::Errno;
 
 use super::backlog::Backlog;
-use super::event::{self, Attributes, Feature, Refusal, Ring};
-use super::module::{KERNEL, ModuleId};
+use super::event::{self, Attributes, Rate, Refusal, Ring};
+use super::hits::Hits;
 use super::perf_data;
 use super::record::{self, Record};
 use super::resolve::Wanted;
 use super::seen::{Seen, Task};
 use super::stack::{self, Stack};
+use super::switches::Switched;
 use super::tables::Tables;
 use super::unwinder::part_of_memory;
 
@@ -29,8 +30,6 @@ const RECORD_BYTES: usize = 48 << 20;
 const CHUNK_BYTES: usize = 1 << 20;
 /// Processes and threads that may wait to be looked at.
 const QUEUE: usize = 1 << 17;
-/// Distinct addresses that are counted.
-const ADDRESSES: usize = 1 << 20;
 
 /// Counts of what happened.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,8 +42,7 @@ pub(crate) struct Counts {
     /// As `PERF_RECORD_LOST` tells; it misses those at the end.
     pub(crate) lost_records: u64,
     pub(crate) throttled: u64,
-    /// Samples whose call chain broke: an address was outside of every mapping. What a function
-    /// without a frame pointer leaves there is no caller, nor is what comes behind it.
+    /// Samples whose call chain broke.
     pub(crate) broken: u64,
     /// Addresses beyond those that are counted.
     pub(crate) not_counted: u64,
@@ -193,8 +191,9 @@ impl Sampling {
         if !self.attributes.has_stacks() {
             return DRAIN;
         }
+        let (Rate::Frequency(frequency) | Rate::Period(frequency)) = self.attributes.rate;
         let sample_bytes = SAMPLE_BYTES + u64::from(self.attributes.stack_bytes);
-        let bytes_per_second = sample_bytes * self.attributes.frequency.max(1);
+        let bytes_per_second = sample_bytes * frequency.max(1);
         let third_us = self.ring_bytes as u64 * 1_000_000 / bytes_per_second / 3;
         Duration::from_micros(third_us).clamp(DRAIN_LEAST, DRAIN)
     }
@@ -257,9 +256,8 @@ impl Sampling {
 
     /// Whatever becomes of a sample, its stack is not kept, and so nothing of one that is torn.
     fn take_apart(&mut self, bytes: &[u8]) {
-        let has_cgroups = self.attributes.has(Feature::Cgroups);
         let mut record = std::mem::take(&mut self.record);
-        if let Some(stack) = stack::split(bytes, has_cgroups, &mut record) {
+        if let Some(stack) = stack::split(bytes, self.attributes.layout(), &mut record) {
             self.take_record(&record, stack);
         } else if let Some(backlog) = &mut self.backlog {
             backlog.counts.torn += 1;
@@ -268,8 +266,7 @@ impl Sampling {
     }
 
     fn take_record(&mut self, bytes: &[u8], stack: Option<Stack<'_>>) {
-        let has_cgroups = self.attributes.has(Feature::Cgroups);
-        let parsed = record::parse(bytes, has_cgroups).unwrap_or(Record::Other);
+        let parsed = record::parse(bytes, self.attributes.layout()).unwrap_or(Record::Other);
         let is_sample = matches!(parsed, Record::Sample(_));
         match parsed {
             Record::Sample(sample) => self.sampled(sample.pid, sample.tid),
@@ -313,7 +310,11 @@ impl Sampling {
             backlog.counts.without_stack += 1;
             return false;
         };
-        backlog.add(bytes, &stack, self.rounds)
+        let waits = backlog.add(bytes, &stack, self.rounds);
+        if let Some(pid) = stack::pid(bytes).filter(|_| waits) {
+            self.hurry(pid);
+        }
+        waits
     }
 
     fn keep_sample(&mut self, bytes: &[u8]) {
@@ -325,7 +326,7 @@ impl Sampling {
     }
 
     /// Whoever is sampled gets looked at once.
-    fn sampled(&mut self, pid: u32, tid: u32) {
+    pub(crate) fn sampled(&mut self, pid: u32, tid: u32) {
         if pid == 0 || pid > i32::MAX as u32 {
             return;
         }
@@ -343,13 +344,12 @@ impl Sampling {
             .is_some_and(|process| process.is_asked)
         {
             self.ask(pid, None);
-            self.hurry(pid);
         }
     }
 
     /// Its stacks wait to be unwound: it is the next one to be looked at.
     fn hurry(&mut self, pid: u32) {
-        if self.backlog.is_none() || !self.hurried.insert(pid) {
+        if !self.hurried.insert(pid) {
             return;
         }
         let is_it = |task: &Task| task.pid == pid && task.tid.is_none();
@@ -432,66 +432,17 @@ impl Sampling {
         }
     }
 
-    /// Goes through all samples: where were they, and how often? The most hit modules come first.
-    pub(crate) fn hits(&mut self) -> Vec<Wanted> {
-        let has_cgroups = self.attributes.has(Feature::Cgroups);
-        let mut places: HashMap<(u32, u64, bool), Option<(ModuleId, u64)>> = HashMap::new();
-        let mut counts: HashMap<(ModuleId, u64), u64> = HashMap::new();
-        let chunks = std::mem::take(&mut self.chunks);
-        for bytes in chunks.iter().flat_map(|chunk| record::records(chunk)) {
-            let Some(Record::Sample(sample)) = record::parse(bytes, has_cgroups) else {
-                continue;
-            };
-            let executed = self
-                .tables
-                .processes
-                .get(&sample.pid)
-                .and_then(|p| p.executed);
-            let is_new = executed.is_some_and(|executed| executed <= sample.time);
-            for hit in sample.hits() {
-                let place = if hit.is_kernel {
-                    Some((KERNEL, hit.address))
-                } else {
-                    let key = (sample.pid, hit.address, is_new);
-                    places.get(&key).copied().unwrap_or_else(|| {
-                        let place = self.tables.find(sample.pid, hit.address, sample.time);
-                        if places.len() < ADDRESSES {
-                            places.insert(key, place);
-                        }
-                        place
-                    })
-                };
-                match place {
-                    None => {
-                        self.counts.broken += 1;
-                        break;
-                    }
-                    Some(place) if counts.len() < ADDRESSES || counts.contains_key(&place) => {
-                        *counts.entry(place).or_default() += 1;
-                    }
-                    Some(_) => self.counts.not_counted += 1,
-                }
-            }
+    /// Counts where all samples were, and those of switches.
+    pub(crate) fn hits(&mut self, switched: &mut Switched) -> Vec<Wanted> {
+        let layout = self.attributes.layout();
+        let mut hits = Hits::default();
+        for chunk in &self.chunks {
+            self.counts.broken += hits.count(&self.tables, chunk, layout);
         }
-        self.chunks = chunks;
-        by_module(counts)
+        switched.count(&mut hits, &self.tables);
+        self.counts.not_counted = hits.not_counted;
+        hits.by_module()
     }
-}
-
-fn by_module(counts: HashMap<(ModuleId, u64), u64>) -> Vec<Wanted> {
-    let mut modules: HashMap<ModuleId, Vec<(u64, u64)>> = HashMap::new();
-    for ((module, offset), count) in counts {
-        modules.entry(module).or_default().push((offset, count));
-    }
-    let mut wanted: Vec<Wanted> = modules
-        .into_iter()
-        .map(|(module, mut hits)| {
-            hits.sort_unstable();
-            Wanted { module, hits }
-        })
-        .collect();
-    wanted.sort_by_key(|wanted| (std::cmp::Reverse(wanted.frames()), wanted.module));
-    wanted
 }
 
 /// A deep chain takes 1 KiB; between two drains a ring must not fill by half. With stacks it is what

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{CONTEXT_MAX, CONTEXT_USER, u32_at, u64_at};
+use super::record::{CONTEXT_MAX, CONTEXT_USER, Layout, u32_at, u64_at};
 
 /// `perf_event_x86_regs` (`asm/perf_regs.h`): BP, SP, IP, which is all that unwinding takes.
 #[cfg(target_arch = "x86_64")]
@@ -19,7 +19,8 @@ pub(crate) const REGISTERS: u64 = 1 << 29 | 1 << 30 | 1 << 31 | 1 << 32;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) const REGISTERS: u64 = 0;
 
-/// Header, ip, pid and tid, time, CPU, period; the length of the chain, then the chain.
+/// Header, ip, pid and tid, time, CPU, period; the length of the chain, then the chain. The event
+/// that stacks are asked for with always has the period.
 const CHAIN_AT: usize = 56;
 /// `PERF_SAMPLE_REGS_ABI_64`.
 const WORD_SIZE_64: u64 = 2;
@@ -60,7 +61,7 @@ pub(crate) struct Stack<'a> {
 /// kernel threads do not have. Nothing of a torn one.
 pub(crate) fn split<'a>(
     bytes: &'a [u8],
-    has_cgroups: bool,
+    layout: Layout,
     record: &mut Vec<u8>,
 ) -> Option<Option<Stack<'a>>> {
     let count = usize::try_from(u64_at(bytes, CHAIN_AT - 8)?).ok()?;
@@ -87,7 +88,7 @@ pub(crate) fn split<'a>(
             bytes: room.get(..copied)?,
         });
     }
-    let behind = if has_cgroups {
+    let behind = if layout.has_cgroup {
         bytes.get(at..at.checked_add(8)?)?
     } else {
         &[]
@@ -175,6 +176,10 @@ mod tests {
     use super::super::record::{CONTEXT_KERNEL, Record, kind, parse};
     use super::*;
 
+    const WHOLE: Layout = Layout {
+        has_period: true,
+        has_cgroup: true,
+    };
     const SECRET: &[u8] = b"password=hunter2";
 
     /// A sample as the kernel writes it, with 64 bytes of room for a stack.
@@ -207,13 +212,13 @@ mod tests {
         let chain = [CONTEXT_KERNEL, 0xffff_0010, CONTEXT_USER, 0x10, 0x20];
         let bytes = sample(&chain, WORD_SIZE_64, 48);
         let mut record = Vec::new();
-        let stack = split(&bytes, true, &mut record).unwrap().unwrap();
+        let stack = split(&bytes, WHOLE, &mut record).unwrap().unwrap();
         assert_eq!(stack.bytes.len(), 48);
         let registers = stack.registers.unwrap();
         assert_eq!(registers.fp, 1);
         assert_eq!(registers.ip, u64::from(REGISTERS.count_ones()));
         assert!(!record.windows(4).any(|window| window == b"hunt"));
-        let Some(Record::Sample(sample)) = parse(&record, true) else {
+        let Some(Record::Sample(sample)) = parse(&record, WHOLE) else {
             panic!("no sample");
         };
         assert_eq!((sample.pid, sample.cgroup), (7, Some(42)));
@@ -221,7 +226,7 @@ mod tests {
         assert_eq!(user_chain(&record), [0x10, 0x20]);
         assert_eq!(pid(&record), Some(7));
         set_user_chain(&mut record, &[0x10, 0x31, 0x41, 0x51]).unwrap();
-        let Some(Record::Sample(sample)) = parse(&record, true) else {
+        let Some(Record::Sample(sample)) = parse(&record, WHOLE) else {
             panic!("no sample");
         };
         let hits: Vec<u64> = sample.hits().map(|hit| hit.address).collect();
@@ -238,7 +243,7 @@ mod tests {
     fn a_chain_without_a_user_part_gets_one() {
         let bytes = sample(&[CONTEXT_KERNEL, 0xffff_0010], WORD_SIZE_64, 64);
         let mut record = Vec::new();
-        split(&bytes, true, &mut record).unwrap();
+        split(&bytes, WHOLE, &mut record).unwrap();
         assert_eq!(user_chain(&record), Vec::<u64>::new());
         set_user_chain(&mut record, &[0x10, 0x21]).unwrap();
         assert_eq!(user_chain(&record), [0x10, 0x21]);
@@ -249,12 +254,12 @@ mod tests {
     fn not_every_sample_has_a_stack() {
         let mut record = Vec::new();
         let kernel = sample(&[CONTEXT_KERNEL, 0xffff_0010], 0, 0);
-        assert_eq!(split(&kernel, true, &mut record), Some(None));
-        assert!(matches!(parse(&record, true), Some(Record::Sample(_))));
+        assert_eq!(split(&kernel, WHOLE, &mut record), Some(None));
+        assert!(matches!(parse(&record, WHOLE), Some(Record::Sample(_))));
         let unreadable = sample(&[CONTEXT_USER, 0x10], WORD_SIZE_64, 0);
-        assert_eq!(split(&unreadable, true, &mut record), Some(None));
+        assert_eq!(split(&unreadable, WHOLE, &mut record), Some(None));
         let narrow = sample(&[CONTEXT_USER, 0x10], 1, 64);
-        let stack = split(&narrow, true, &mut record).unwrap().unwrap();
+        let stack = split(&narrow, WHOLE, &mut record).unwrap().unwrap();
         assert_eq!(stack.registers, None);
     }
 
@@ -263,15 +268,15 @@ mod tests {
         let whole = sample(&[CONTEXT_USER, 0x10], WORD_SIZE_64, 48);
         let mut record = Vec::new();
         for length in 0..whole.len() {
-            let _ = split(&whole[..length], true, &mut record);
-            assert!(split(&whole[..length], true, &mut record).is_none());
+            let _ = split(&whole[..length], WHOLE, &mut record);
+            assert!(split(&whole[..length], WHOLE, &mut record).is_none());
         }
         for wild in [65, u64::MAX] {
             let torn = sample(&[CONTEXT_USER, 0x10], WORD_SIZE_64, wild);
-            assert_eq!(split(&torn, true, &mut record), None);
+            assert_eq!(split(&torn, WHOLE, &mut record), None);
         }
         let mut torn = whole.clone();
         torn[48..56].copy_from_slice(&u64::MAX.to_ne_bytes());
-        assert_eq!(split(&torn, true, &mut record), None);
+        assert_eq!(split(&torn, WHOLE, &mut record), None);
     }
 }
