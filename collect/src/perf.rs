@@ -13,8 +13,8 @@ mod event;
 mod frame;
 mod go;
 mod helper;
-mod jitdump;
 mod hits;
+mod jitdump;
 mod kernel;
 mod module;
 #[cfg(test)]
@@ -25,6 +25,7 @@ mod names;
 mod output;
 mod perf_data;
 mod record;
+mod refusal;
 mod resolve;
 mod sampler;
 mod sampling;
@@ -49,13 +50,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use freezeframe_bundle::Outcome;
-use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cost::Usage;
 use crate::worker;
-use event::Refusal;
-use settings::Settings;
 pub(crate) use wire::CallGraph;
 use wire::{Config, Part, Reply, Stop};
 
@@ -122,7 +120,9 @@ impl Sampler {
         });
         match reply {
             Ok(Reply::Started) => Ok(()),
-            Ok(Reply::Refused(refusals, settings)) => Err(refused(&refusals, settings)),
+            Ok(Reply::Refused(refusals, settings, standing)) => {
+                Err(refusal::outcome(&refusals, settings, standing))
+            }
             Ok(Reply::NotLive) => Err(Outcome::Absent("only of the live node".to_owned())),
             Ok(Reply::Failed(why)) => Err(Outcome::Failed(why)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -188,27 +188,5 @@ impl Drop for Sampler {
     fn drop(&mut self) {
         let _ = kill_process(self.pid, Signal::KILL);
         helper::wait_a_moment(self.pid);
-    }
-}
-
-/// Why there is no profile, and what would help.
-fn refused(refusals: &[Refusal], settings: Settings) -> Outcome {
-    let Some(last) = refusals.last() else {
-        return Outcome::Failed("no event was tried".to_owned());
-    };
-    let paranoid = settings.perf_event_paranoid.unwrap_or(-1);
-    match Errno::from_raw_os_error(last.errno) {
-        Errno::ACCESS | Errno::PERM => Outcome::Denied(format!(
-            "sampling all CPUs needs CAP_PERFMON (before Linux 5.8 CAP_SYS_ADMIN), a seccomp profile \
-             that allows perf_event_open, and no kernel lockdown; kernel.perf_event_paranoid is \
-             {paranoid}: run as root, in a pod with privileged: true"
-        )),
-        Errno::NOSYS => {
-            Outcome::Absent("this kernel or its seccomp filter has no perf_event_open".to_owned())
-        }
-        Errno::MFILE | Errno::NFILE => Outcome::Failed(
-            "no file descriptor left for a ring buffer per CPU: raise ulimit -n".to_owned(),
-        ),
-        _ => Outcome::Failed(format!("no event can be sampled: {}", last.error)),
     }
 }

@@ -14,6 +14,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::assistant::READ;
 use super::backlog::Backlog;
 use super::helper::{self, Office};
+use super::refusal::Standing;
 use super::sampling::Sampling;
 use super::settings::Settings;
 use super::stack::stack_bytes;
@@ -61,7 +62,11 @@ pub(crate) fn run(mut socket: UnixStream) -> io::Result<()> {
     };
     let mut sampling = match Sampling::open(frequency, stack_bytes, &online) {
         Ok(sampling) => sampling,
-        Err(refusals) => return frame::send(&mut socket, &Reply::Refused(refusals, settings)),
+        Err(refusals) => {
+            let standing = Standing::read(system.as_ref());
+            let refused = Reply::Refused(refusals, settings, standing);
+            return frame::send(&mut socket, &refused);
+        }
     };
     let started = clock::now();
     if let Err(error) = sampling.enable() {

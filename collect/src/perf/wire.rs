@@ -4,6 +4,7 @@ use freezeframe_bundle::Outcome;
 use serde::{Deserialize, Serialize};
 
 use super::event::Refusal;
+use super::refusal::Standing;
 use super::settings::Settings;
 
 /// How the callers of user space are found.
@@ -41,7 +42,7 @@ pub(crate) enum Reply {
     /// What stands for `/` is no running node, or not this one.
     NotLive,
     /// The kernel gives none of the events.
-    Refused(Vec<Refusal>, Settings),
+    Refused(Vec<Refusal>, Settings, Standing),
     Failed(String),
 }
 
