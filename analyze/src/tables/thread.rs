@@ -270,8 +270,11 @@ mod tests {
         "same_stack",
     ];
 
-    /// One thread, its `stat` and perhaps stack by reading.
-    fn thread(readings: &[(u32, &[u8], Option<&[u8]>)]) -> String {
+    /// Number, `stat` and perhaps stack of a reading.
+    type Reading<'a> = (u32, &'a [u8], Option<&'a [u8]>);
+
+    /// One thread in several readings.
+    fn thread(readings: &[Reading<'_>]) -> String {
         let path = |reading: u32, file: &str| match reading {
             0 => format!("root/proc/7/task/9/{file}"),
             n => format!("window/{n}/proc/7/task/9/{file}"),
