@@ -99,7 +99,8 @@ pub(crate) fn run(mut socket: UnixStream) -> io::Result<()> {
         Ok(watcher) => watcher.end(&mut sampling, began + LAST_REPORT),
         Err(error) => Switched::nothing(error.to_string()),
     };
-    let hits = sampling.hits(&mut switched);
+    // What is left of the time is for names.
+    let hits = sampling.hits(&mut switched, began + (ends - began) / 2);
     let answers = helper::names(&sampling.tables, &hits, office.proc(), ends);
     let names_us = began.elapsed().as_micros() as u64;
     let findings = output::Findings {
