@@ -13,8 +13,10 @@ mod event;
 mod frame;
 mod go;
 mod helper;
+mod hired;
 mod hits;
 mod jitdump;
+mod kept;
 mod kernel;
 mod module;
 #[cfg(test)]
@@ -27,6 +29,7 @@ mod perf_data;
 mod record;
 mod refusal;
 mod resolve;
+mod rings;
 mod sampler;
 mod sampling;
 mod seen;

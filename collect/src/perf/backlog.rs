@@ -4,46 +4,31 @@
 //! is known as a rule, and goes on. What comes back in time replaces what frame pointers gave; all
 //! others keep that, and are counted with the reason.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use rustix::fs::{MemfdFlags, OFlags, fcntl_setfl, memfd_create};
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::net::RecvFlags;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
 use serde::Serialize;
 
 use super::frame;
-use super::helper::collect_children;
+use super::helper::{collect_children, wait_a_moment};
+use super::hired::Unwinder;
 use super::module::ModuleId;
-use super::seen::{self, receive, send};
-use super::space::{self, Extent};
+use super::seen::{receive, send};
 use super::stack::{self, Stack};
 use super::tables::Tables;
 use super::unwind::End;
 use super::unwinder::{self, Item, Order, Outcome, Progress, State, Told, Unwound, part_of_memory};
-use crate::cost::{self, Usage};
-use crate::worker;
+use crate::cost::Usage;
 
 /// Stacks that wait: 100 ms of 128 busy CPUs are 10 MiB.
 const STACKS_BYTES: usize = 24 << 20;
-/// How long one stack or one table may take where it is not the CPU that it waits for.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// CPU time after which it goes on for ever.
-const ENDLESS: Duration = Duration::from_millis(300);
-/// One that waits for a CPU is not stuck.
-const STARVED: u32 = 6;
 /// After so many that died or hung no stack is unwound any more.
 const LOST: u32 = 8;
-/// Files that are given away at once: as many fit into the socket's buffer.
-const FILES: usize = 64;
-/// Processes and extents that the unwinder remembers.
-const SPACES: usize = 4096;
-const EXTENTS: usize = 1 << 18;
-
 /// Counts for the bundle.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Counts {
@@ -71,20 +56,6 @@ struct Batch {
     records: VecDeque<Vec<u8>>,
     /// Rounds that were complete when the first one came.
     round: u64,
-}
-
-/// The process that unwinds.
-struct Unwinder {
-    pid: Pid,
-    socket: OwnedFd,
-    /// When it was seen to get on, with what, and what it had taken then.
-    since: Instant,
-    progress: Progress,
-    cpu: Duration,
-    /// What it knows of the memory of processes, as a digest.
-    spaces: HashMap<u32, u64>,
-    extents: usize,
-    files: HashSet<ModuleId>,
 }
 
 /// The samples that wait.
@@ -207,7 +178,7 @@ impl Backlog {
         self.give_up("no_time");
         if let Some(unwinder) = self.unwinder.take() {
             let _ = kill_process(unwinder.pid, Signal::KILL);
-            super::helper::wait_a_moment(unwinder.pid);
+            wait_a_moment(unwinder.pid);
         }
         (self.file, self.stacks) = (None, Vec::new());
         std::mem::take(&mut self.done)
@@ -228,7 +199,7 @@ impl Backlog {
         let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
         Progress::reset(file);
         if self.unwinder.is_none() {
-            self.unwinder = Some(hire(file, &self.left_alone)?);
+            self.unwinder = Some(Unwinder::hire(file, &self.left_alone)?);
         }
         let unwinder = self.unwinder.as_mut().ok_or(io::ErrorKind::NotFound)?;
         let spaces = unwinder.tell(tables, &self.processes, &self.unread);
@@ -288,19 +259,7 @@ impl Backlog {
         let (Some(unwinder), Some(file)) = (&mut self.unwinder, &self.file) else {
             return false;
         };
-        if !self.is_busy || unwinder.since.elapsed() < PATIENCE {
-            return false;
-        }
-        let progress = Progress::of(file);
-        if progress != unwinder.progress {
-            unwinder.is_alive(progress);
-            return false;
-        }
-        let cpu = Usage::of(unwinder.pid).cpu_time();
-        let is_starved = cost::state_of(unwinder.pid) == Some('R')
-            && cpu.saturating_sub(unwinder.cpu) < ENDLESS
-            && unwinder.since.elapsed() < PATIENCE * STARVED;
-        !is_starved
+        self.is_busy && unwinder.is_stuck(Progress::of(file))
     }
 
     /// The unwinder died or is stuck: so that the next one is not, what it was at is left alone.
@@ -325,91 +284,6 @@ impl Backlog {
         }
         self.give_up("unwinder_lost");
     }
-}
-
-impl Unwinder {
-    fn is_alive(&mut self, progress: Progress) {
-        self.progress = progress;
-        self.since = Instant::now();
-        self.cpu = Usage::of(self.pid).cpu_time();
-    }
-
-    /// What it has to know of these processes before it sees their stacks; files go to it at once.
-    fn tell(
-        &mut self,
-        tables: &Tables,
-        processes: &BTreeSet<u32>,
-        unread: &HashSet<ModuleId>,
-    ) -> Vec<u8> {
-        let mut items = Vec::new();
-        let mut files = FILES;
-        if self.spaces.len() > SPACES || self.extents > EXTENTS {
-            self.spaces.clear();
-            self.extents = 0;
-            let _ = frame::send(&mut items, &Item::Forget);
-        }
-        for pid in processes {
-            let extents = space::of(tables, *pid);
-            for extent in &extents {
-                self.give_file(tables, extent, unread, &mut files);
-            }
-            let mut digest = DefaultHasher::new();
-            extents.hash(&mut digest);
-            let digest = digest.finish();
-            if self.spaces.insert(*pid, digest) != Some(digest) {
-                self.extents += extents.len();
-                let space = Item::Space { pid: *pid, extents };
-                let _ = frame::send(&mut items, &space);
-            }
-        }
-        items
-    }
-
-    fn give_file(
-        &mut self,
-        tables: &Tables,
-        extent: &Extent,
-        unread: &HashSet<ModuleId>,
-        room: &mut usize,
-    ) {
-        let module = extent.module;
-        if *room == 0 || self.files.contains(&module) || unread.contains(&module) {
-            return;
-        }
-        let known = tables.modules.get(module as usize);
-        let Some(file) = known.and_then(|known| known.unwinding_file()) else {
-            return;
-        };
-        *room -= 1;
-        if send(&self.socket, &Order::File(module), Some(file.as_fd())).is_ok() {
-            self.files.insert(module);
-        } else {
-            *room = 0;
-        }
-    }
-}
-
-fn hire(file: &OwnedFd, left_alone: &HashSet<u32>) -> io::Result<Unwinder> {
-    let (socket, theirs) = seen::pair()?;
-    // The sampler waits for nobody.
-    fcntl_setfl(&socket, OFlags::NONBLOCK)?;
-    let ours = RefCell::new(Some(socket));
-    let pid = worker::fork(|| {
-        drop(ours.take());
-        let _ = unwinder::run(&theirs, file, left_alone);
-        0
-    })?;
-    let socket = ours.take().ok_or(io::ErrorKind::NotConnected)?;
-    Ok(Unwinder {
-        pid,
-        socket,
-        since: Instant::now(),
-        progress: Progress::default(),
-        cpu: Duration::ZERO,
-        spaces: HashMap::new(),
-        extents: 0,
-        files: HashSet::new(),
-    })
 }
 
 /// Writes all of it at a place of a file in memory.

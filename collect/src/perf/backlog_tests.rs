@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
+use super::super::hired::PATIENCE;
 use super::super::mounts;
 use super::super::record::{CONTEXT_USER, kind};
 use super::super::seen::{FileKey, SeenMapping};

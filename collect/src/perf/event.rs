@@ -117,7 +117,16 @@ impl Attributes {
 
     /// Whether samples have a copy of the user's stack.
     pub(crate) fn has_stacks(&self) -> bool {
-        self.stack_bytes > 0 && self.has(Feature::UserStacks)
+        self.stack_bytes() > 0
+    }
+
+    /// Bytes that are copied of each.
+    pub(crate) fn stack_bytes(&self) -> u32 {
+        if self.has(Feature::UserStacks) {
+            self.stack_bytes
+        } else {
+            0
+        }
     }
 
     /// What the samples consist of.

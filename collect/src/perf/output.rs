@@ -72,11 +72,11 @@ pub(crate) fn send(findings: &Findings<'_>, take: Take<'_>) -> io::Result<()> {
         &sampling.attributes,
         &sampling.tables,
         kernel,
-        sampling.kept() as u64,
+        sampling.kept.bytes as u64,
         (cpus, cpus),
     );
     let mut pieces = vec![&around.head[..]];
-    pieces.extend(sampling.chunks.iter().map(Vec::as_slice));
+    pieces.extend(sampling.kept.chunks.iter().map(Vec::as_slice));
     pieces.push(&around.tail);
     take("perf/perf.data", data_outcome(findings), &pieces)?;
     let switched = findings.switched;
@@ -169,8 +169,10 @@ fn meta(findings: &Findings<'_>, unnamed: u64) -> Value {
         let mut entry = Map::new();
         entry.insert("cpu".to_owned(), cpu.number.into());
         entry.insert("lost".to_owned(), cpu.lost.into());
-        if let Some(offline_us) = cpu.offline_us {
-            entry.insert("offline_us".to_owned(), offline_us.into());
+        for (name, time) in [("online_us", cpu.online_us), ("offline_us", cpu.offline_us)] {
+            if let Some(time) = time {
+                entry.insert(name.to_owned(), time.into());
+            }
         }
         Value::Object(entry)
     });

@@ -15,6 +15,7 @@ use super::assistant::READ;
 use super::backlog::Backlog;
 use super::helper::{self, Office};
 use super::refusal::Standing;
+use super::rings::drain_interval;
 use super::sampling::Sampling;
 use super::settings::Settings;
 use super::stack::stack_bytes;
@@ -90,6 +91,7 @@ pub(crate) fn run(mut socket: UnixStream) -> io::Result<()> {
         &mut sampling,
         &mut office,
         watcher.as_mut().ok(),
+        frequency,
         forgotten,
     )?;
     let ended = clock::now();
@@ -141,9 +143,11 @@ fn sample(
     sampling: &mut Sampling,
     office: &mut Office,
     mut watcher: Option<&mut Watcher>,
+    frequency: u64,
     forgotten: Instant,
 ) -> io::Result<Stop> {
-    let interval = sampling.drain_interval();
+    let stack_bytes = sampling.attributes.stack_bytes();
+    let interval = drain_interval(frequency, stack_bytes);
     let mut next = Instant::now() + interval;
     let mut look = Instant::now() + LOOK;
     let stop: Stop = loop {

@@ -2,32 +2,22 @@
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::io::Errno;
 
 use super::backlog::Backlog;
-use super::event::{self, Attributes, Rate, Refusal, Ring};
+use super::event::{self, Attributes, Refusal, Ring};
 use super::hits::Hits;
-use super::perf_data;
+use super::kept::Kept;
 use super::record::{self, Record};
 use super::resolve::Wanted;
+use super::rings::ring_bytes;
 use super::seen::{Seen, Task};
 use super::stack::{self, Stack};
 use super::switches::Switched;
 use super::tables::Tables;
-use super::unwinder::part_of_memory;
 
-/// Between two drains, where samples are small.
-const DRAIN: Duration = Duration::from_millis(250);
-/// Between two drains at least.
-const DRAIN_LEAST: Duration = Duration::from_millis(15);
-/// What a sample takes besides its stack.
-const SAMPLE_BYTES: u64 = 1100;
-
-/// Records that are kept: ten seconds of 128 busy CPUs with chains of 50 frames take 57 MiB.
-const RECORD_BYTES: usize = 64 << 20;
-const CHUNK_BYTES: usize = 1 << 20;
 /// Processes and threads that may wait to be looked at.
 const QUEUE: usize = 1 << 17;
 
@@ -53,6 +43,8 @@ pub(crate) struct Cpu {
     pub(crate) number: u32,
     ring: Ring,
     pub(crate) lost: Option<u64>,
+    /// Since when it is online, if it was not from the beginning; microseconds.
+    pub(crate) online_us: Option<u64>,
     /// Since when it is offline; microseconds.
     pub(crate) offline_us: Option<u64>,
 }
@@ -71,12 +63,7 @@ pub(crate) struct Sampling {
     pub(crate) refused: Vec<Refused>,
     pub(crate) ring_bytes: usize,
     online: BTreeSet<u32>,
-    pub(crate) chunks: Vec<Vec<u8>>,
-    kept: usize,
-    /// Bytes of records that are kept.
-    room: usize,
-    /// Rounds that are complete.
-    rounds: u64,
+    pub(crate) kept: Kept,
     /// Samples whose stacks are unwound, where that was asked for and can be done.
     pub(crate) backlog: Option<Backlog>,
     scratch: Vec<u8>,
@@ -116,15 +103,13 @@ impl Sampling {
                 number: first,
                 ring,
                 lost: None,
+                online_us: None,
                 offline_us: None,
             }],
             refused: Vec::new(),
             ring_bytes,
             online: online.iter().copied().collect(),
-            chunks: Vec::new(),
-            kept: 0,
-            room: part_of_memory(RECORD_BYTES, 4),
-            rounds: 0,
+            kept: Kept::new(),
             scratch: Vec::new(),
             record: Vec::new(),
             tables: Tables::new(),
@@ -146,6 +131,7 @@ impl Sampling {
                 number: cpu,
                 ring,
                 lost: None,
+                online_us: None,
                 offline_us: None,
             }),
             // It went offline meanwhile.
@@ -180,22 +166,11 @@ impl Sampling {
             let before = self.cpus.len();
             self.add(number);
             if let Some(cpu) = self.cpus.get_mut(before) {
+                cpu.online_us = Some(now_us);
                 let _ = cpu.ring.enable();
             }
         }
         self.online = online;
-    }
-
-    /// How long a ring may be left alone: it then is filled by a third.
-    pub(crate) fn drain_interval(&self) -> Duration {
-        if !self.attributes.has_stacks() {
-            return DRAIN;
-        }
-        let (Rate::Frequency(frequency) | Rate::Period(frequency)) = self.attributes.rate;
-        let sample_bytes = SAMPLE_BYTES + u64::from(self.attributes.stack_bytes);
-        let bytes_per_second = sample_bytes * frequency.max(1);
-        let third_us = self.ring_bytes as u64 * 1_000_000 / bytes_per_second / 3;
-        Duration::from_micros(third_us).clamp(DRAIN_LEAST, DRAIN)
     }
 
     /// Takes everything that is in the rings, when the stacks of before have been given away.
@@ -212,9 +187,8 @@ impl Sampling {
         self.scratch = scratch;
         // `perf` bears samples that are late by one round.
         let late = self.backlog.as_ref().and_then(Backlog::round);
-        if late.is_none_or(|round| round == self.rounds) {
-            self.keep(&perf_data::round());
-            self.rounds += 1;
+        if late.is_none_or(|round| round == self.kept.rounds) {
+            self.kept.end_round();
         }
     }
 
@@ -232,7 +206,7 @@ impl Sampling {
         for record in rest.unwrap_or_default() {
             self.keep_sample(&record);
         }
-        self.keep(&perf_data::round());
+        self.kept.end_round();
     }
 
     /// Stops counting and takes the rest.
@@ -296,7 +270,7 @@ impl Sampling {
             if !self.waits(bytes, stack) {
                 self.keep_sample(bytes);
             }
-        } else if !self.keep(bytes) {
+        } else if !self.kept.add(bytes) {
             self.counts.records_no_room += 1;
         }
     }
@@ -310,7 +284,7 @@ impl Sampling {
             backlog.counts.without_stack += 1;
             return false;
         };
-        let waits = backlog.add(bytes, &stack, self.rounds);
+        let waits = backlog.add(bytes, &stack, self.kept.rounds);
         if let Some(pid) = stack::pid(bytes).filter(|_| waits) {
             self.hurry(pid);
         }
@@ -318,7 +292,7 @@ impl Sampling {
     }
 
     fn keep_sample(&mut self, bytes: &[u8]) {
-        if self.keep(bytes) {
+        if self.kept.add(bytes) {
             self.counts.samples += 1;
         } else {
             self.counts.no_room += 1;
@@ -377,26 +351,6 @@ impl Sampling {
         }
     }
 
-    fn keep(&mut self, bytes: &[u8]) -> bool {
-        if self.kept + bytes.len() > self.room {
-            return false;
-        }
-        let is_full = |chunk: &Vec<u8>| chunk.len() + bytes.len() > CHUNK_BYTES;
-        if self.chunks.last().is_none_or(is_full) {
-            self.chunks.push(Vec::with_capacity(CHUNK_BYTES));
-        }
-        if let Some(chunk) = self.chunks.last_mut() {
-            chunk.extend_from_slice(bytes);
-        }
-        self.kept += bytes.len();
-        true
-    }
-
-    /// Bytes of all records.
-    pub(crate) fn kept(&self) -> usize {
-        self.kept
-    }
-
     /// Notes what the assistant saw.
     pub(crate) fn saw(&mut self, seen: Seen, file: Option<std::os::fd::OwnedFd>) {
         match seen {
@@ -436,24 +390,12 @@ impl Sampling {
     pub(crate) fn hits(&mut self, switched: &mut Switched, ends: Instant) -> Vec<Wanted> {
         let layout = self.attributes.layout();
         let mut hits = Hits::until(ends);
-        for chunk in &self.chunks {
+        for chunk in &self.kept.chunks {
             self.counts.broken += hits.count(&self.tables, chunk, layout);
         }
         switched.count(&mut hits, &self.tables);
         self.counts.not_counted = hits.not_counted;
         hits.by_module()
-    }
-}
-
-/// A deep chain takes 1 KiB; between two drains a ring must not fill by half. With stacks it is what
-/// the kernel allows for a CPU without `CAP_IPC_LOCK` (`kernel.perf_event_mlock_kb`).
-fn ring_bytes(frequency: u64, stack_bytes: u32) -> usize {
-    if stack_bytes > 0 {
-        512 << 10
-    } else if frequency <= 250 {
-        128 << 10
-    } else {
-        512 << 10
     }
 }
 

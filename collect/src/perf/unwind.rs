@@ -38,7 +38,7 @@ const TABLE_BYTES: u64 = 32 << 20;
 /// A table without an index (static programs have none) is indexed here up to this length.
 const PLAIN_TABLE_BYTES: u64 = 4 << 20;
 /// The library tells its rules apart by a number of 16 bits that it counts up.
-const GENERATIONS: usize = 60_000;
+const GENERATIONS: usize = 50_000;
 /// Stacks grow to 8 MiB; what points further was no stack pointer.
 const STACK_BYTES: u64 = 8 << 20;
 
