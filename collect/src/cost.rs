@@ -51,6 +51,13 @@ impl Usage {
         })
     }
 
+    /// CPU time of both kinds, in ticks of 10 ms as a rule.
+    pub(crate) fn cpu_time(self) -> Duration {
+        let per_second = rustix::param::clock_ticks_per_second().max(1);
+        let ticks = self.user_ticks + self.system_ticks;
+        Duration::from_micros(ticks * 1_000_000 / per_second)
+    }
+
     /// Both together.
     pub(crate) fn and(self, other: Self) -> Self {
         Self {
