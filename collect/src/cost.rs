@@ -51,11 +51,9 @@ impl Usage {
         })
     }
 
-    /// CPU time of both kinds, in ticks of 10 ms as a rule.
+    /// CPU time of both kinds.
     pub(crate) fn cpu_time(self) -> Duration {
-        let per_second = rustix::param::clock_ticks_per_second().max(1);
-        let ticks = self.user_ticks + self.system_ticks;
-        Duration::from_micros(ticks * 1_000_000 / per_second)
+        Duration::from_micros(self.user_us + self.system_us)
     }
 
     /// Both together.
