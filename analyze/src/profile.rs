@@ -6,6 +6,7 @@
 //! a hundred thousand samples of some thousand stacks.
 
 mod assemble;
+pub mod blocked;
 pub mod bundled;
 pub mod choice;
 #[cfg(test)]
@@ -28,12 +29,14 @@ pub mod scope;
 pub mod script;
 mod space;
 pub mod stacks;
+mod switches;
 mod tasks;
 #[cfg(test)]
 pub mod testing;
 pub mod top;
 
 pub use assemble::BROKEN_STACK;
+pub(crate) use assemble::broken_in;
 pub use debug_files::DebugFiles;
 pub use stacks::{Stacks, Symbols};
 pub use tasks::name_tasks;
