@@ -142,7 +142,8 @@ impl Builder {
         self.message.function.push(proto::Function {
             id: number,
             name: text,
-            system_name: text,
+            // With its name here again, `go tool pprof` would take it for mangled and shorten it.
+            system_name: 0,
             filename: 0,
         });
         self.functions.insert(name.to_owned(), number);

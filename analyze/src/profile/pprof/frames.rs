@@ -181,15 +181,19 @@ fn address_name(address: u64, module: &str, mapping: Option<&Mapping>) -> String
     }
 }
 
-/// By the binary's name; frames of the kernel have one in brackets.
+/// By the binary's name; that of the kernel and its modules is in brackets. Without a binary a name
+/// in brackets is a mark that an export has kept.
 fn kind(function: &str, module: &str) -> FrameKind {
-    let in_brackets = module.starts_with('[') && module.ends_with(']');
+    let is_in_brackets = |text: &str| text.starts_with('[') && text.ends_with(']');
+    if module.is_empty() && is_in_brackets(function) {
+        return FrameKind::Mark;
+    }
     // `/tmp/perf-4711.map`; `perf report` writes `[JIT] tid 4711`.
     let is_generated = module.contains("/perf-") || module.starts_with("[JIT]");
     let of_user = ["[vdso]", "[vsyscall]", "[heap]", "[stack]", "[anon]"];
     if is_generated {
         FrameKind::Generated
-    } else if in_brackets && !of_user.contains(&module) {
+    } else if is_in_brackets(module) && !of_user.contains(&module) {
         FrameKind::Kernel
     } else if is_go_runtime(function) {
         FrameKind::GoRuntime
