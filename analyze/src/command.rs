@@ -98,7 +98,7 @@ fn load(input: &BundleArgs) -> anyhow::Result<Loaded> {
     let loaded = match stream(&input.bundle) {
         None => load_named(Reader::open(&input.bundle)?, Budget::default(), debug_files),
         Some((mut stream, name)) => match crate::open::kind(&mut stream) {
-            Some(kind) => load_profiles(kind.open(Content {
+            Some(kind) => load_profiles(kind.open(&mut Content {
                 stream: &mut stream,
                 name: &name.to_string_lossy(),
                 path: Some(name).filter(|name| *name == input.bundle),

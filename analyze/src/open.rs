@@ -19,7 +19,7 @@ pub struct Kind {
     /// Whether a file that begins like this is one.
     pub sniff: fn(&[u8]) -> bool,
     /// Its profiles. The one to show first is the first.
-    pub read: fn(Content<'_>) -> anyhow::Result<Found>,
+    pub read: fn(&mut Content<'_>) -> anyhow::Result<Found>,
 }
 
 /// A file that is to be read.
@@ -69,7 +69,7 @@ pub fn kind(stream: &mut dyn BufRead) -> Option<&'static Kind> {
 
 impl Kind {
     /// Reads a file of this kind.
-    pub fn open(&self, content: Content<'_>) -> anyhow::Result<Opened> {
+    pub fn open(&self, content: &mut Content<'_>) -> anyhow::Result<Opened> {
         Ok(Opened {
             kind: self.words,
             found: (self.read)(content)?,

@@ -1,4 +1,5 @@
 //! The CPU profile: every CPU is sampled while the window runs, and names are looked up on the node.
+//! Beside it, where and for how long threads were off their CPU (`switches.rs`).
 //!
 //! A process of its own samples, so that rings are drained in time whatever hangs, and a crash costs
 //! only the profile. What may take for ever (other processes' maps, their files) is done by

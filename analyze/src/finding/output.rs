@@ -31,6 +31,11 @@ pub fn headline(loaded: &Loaded) -> String {
 /// How good the capture is, in one sentence.
 pub fn quality(loaded: &Loaded) -> String {
     let damage = loaded.contents.damage.len() as u64 + loaded.contents.more_damage;
+    if let Some(kind) = loaded.kind {
+        return format!(
+            "This is {kind}, not a bundle: it tells of profiles alone; {damage} places of damage."
+        );
+    }
     let Some(summary) = &loaded.contents.summary else {
         return format!(
             "NOT SEALED: the capture was killed or the file is cut; {damage} places of damage."

@@ -20,23 +20,20 @@ pub static KIND: Kind = Kind {
     read,
 };
 
-fn read(content: Content<'_>) -> anyhow::Result<Found> {
+fn read(content: &mut Content<'_>) -> anyhow::Result<Found> {
     let name = content.name;
-    let recorded = match content.path {
-        Some(path) => {
-            let file = File::open(path).with_context(|| format!("cannot read `{name}`"))?;
-            recorded::read(BufReader::new(file), name, content.debug_files)
+    let recorded = if let Some(path) = content.path {
+        let file = File::open(path).with_context(|| format!("cannot read `{name}`"))?;
+        recorded::read(BufReader::new(file), name, content.debug_files)
+    } else {
+        let mut bytes = Vec::new();
+        let mut stream = (&mut content.stream).take(STREAM_BYTES + 1);
+        let read = stream.read_to_end(&mut bytes);
+        read.with_context(|| format!("cannot read {name}"))?;
+        if bytes.len() as u64 > STREAM_BYTES {
+            bail!("{name} has more than {STREAM_BYTES} bytes: put them into a file");
         }
-        None => {
-            let mut bytes = Vec::new();
-            let mut stream = content.stream.take(STREAM_BYTES + 1);
-            let read = stream.read_to_end(&mut bytes);
-            read.with_context(|| format!("cannot read {name}"))?;
-            if bytes.len() as u64 > STREAM_BYTES {
-                bail!("{name} has more than {STREAM_BYTES} bytes: put them into a file");
-            }
-            recorded::read(Cursor::new(bytes), name, content.debug_files)
-        }
+        recorded::read(Cursor::new(bytes), name, content.debug_files)
     };
     match recorded {
         Ok(recorded) => Ok(found(recorded)),

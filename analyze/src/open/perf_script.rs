@@ -13,9 +13,9 @@ pub static KIND: Kind = Kind {
     read,
 };
 
-fn read(content: Content<'_>) -> anyhow::Result<Found> {
+fn read(content: &mut Content<'_>) -> anyhow::Result<Found> {
     let name = content.name;
-    let script = script::read(content.stream, name);
+    let script = script::read(&mut content.stream, name);
     let script = script.with_context(|| format!("cannot read `{name}`"))?;
     let damage = script.problems.into_iter().map(|problem| Damage {
         member: None,

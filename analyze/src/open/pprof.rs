@@ -32,7 +32,7 @@ pub fn sniff(head: &[u8]) -> bool {
 }
 
 /// Its profiles, named by what they count: `cpu`, `inuse_space`, `goroutine`.
-pub fn read(content: Content<'_>) -> anyhow::Result<Found> {
+pub fn read(content: &mut Content<'_>) -> anyhow::Result<Found> {
     let name = content.name;
     let mut bytes = Vec::new();
     content

@@ -43,6 +43,9 @@ struct Chain {
 /// Process and thread, the names of both, the cgroup.
 type TaskKey = (u32, u32, [Option<NameId>; 2], Option<u64>);
 
+/// Stacks of call chains.
+type Chains = HashMap<Box<[u8]>, Chain>;
+
 /// Fills one profile.
 pub(super) struct Assembler {
     pub(super) profile: Profile,
@@ -50,7 +53,7 @@ pub(super) struct Assembler {
     weighs_periods: bool,
     frames: HashMap<(ModuleId, u64), FrameId>,
     /// By process, stretch between its changes, and side.
-    chains: HashMap<(u32, usize, Side), HashMap<Box<[u8]>, Chain>>,
+    chains: HashMap<(u32, usize, Side), Chains>,
     chain_bytes: usize,
     tasks: HashMap<TaskKey, TaskId>,
     /// Samples that found no room.

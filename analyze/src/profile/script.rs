@@ -462,8 +462,10 @@ fn without_offset(function: &str) -> &str {
 
 /// Files in which a process or `perf inject` names code that it generated.
 fn is_generated(module: &str) -> bool {
-    module.starts_with("/tmp/perf-") && module.ends_with(".map")
-        || module.contains("/jitted-") && module.ends_with(".so")
+    let is_map = module.strip_suffix(".map");
+    let is_dump = module.strip_suffix(".so");
+    is_map.is_some_and(|path| path.starts_with("/tmp/perf-"))
+        || is_dump.is_some_and(|path| path.contains("/jitted-"))
         || module.starts_with("[JIT]")
         || module.starts_with("//anon")
 }

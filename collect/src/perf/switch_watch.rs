@@ -342,9 +342,9 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// CPU time of this process.
+/// CPU time of this process, which has one thread.
 fn own_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 

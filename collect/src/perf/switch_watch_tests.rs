@@ -24,22 +24,24 @@ fn begin(window_us: u64) -> Begin {
 }
 
 /// Makes switches until something is due.
-fn wait(watch: &Watch<'_>) {
-    loop {
-        let left = watch.until_due();
-        if left.is_zero() {
-            return;
-        }
-        std::thread::sleep(left.min(Duration::from_millis(1)));
+fn wait(watch: &Watch<'_>, until: Instant) {
+    let left = || {
+        watch
+            .until_due()
+            .min(until.saturating_duration_since(Instant::now()))
+    };
+    while !left().is_zero() {
+        std::thread::sleep(left().min(Duration::from_millis(1)));
     }
 }
 
-/// Watches for some time; nothing where it is not possible here.
-fn watch(places: &Places, time: Duration) -> Option<Account> {
+/// Watches until something was seen, or it ended; nothing where it is not possible here.
+fn watch(places: &Places, is_enough: fn(&Account) -> bool) -> Option<Account> {
     let mut watch = Watch::new(places, begin(10_000_000));
-    let until = Instant::now() + time;
-    while Instant::now() < until && watch.account.why.is_none() {
-        wait(&watch);
+    let until = Instant::now() + Duration::from_secs(20);
+    let is_over = |account: &Account| is_enough(account) || account.why.is_some();
+    while Instant::now() < until && !is_over(&watch.account) {
+        wait(&watch, until);
         watch.turn();
     }
     watch.close();
@@ -54,7 +56,7 @@ fn watch(places: &Places, time: Duration) -> Option<Account> {
 #[test]
 fn slices_hold_switches() {
     let places = places(1 << 20);
-    let Some(account) = watch(&places, Duration::from_millis(900)) else {
+    let Some(account) = watch(&places, |account| account.samples > 9) else {
         return;
     };
     assert!(account.switches_per_second.unwrap() > 0);
@@ -70,7 +72,7 @@ fn slices_hold_switches() {
 #[test]
 fn the_limit_of_bytes_is_told() {
     let places = places(4096);
-    let Some(account) = watch(&places, Duration::from_secs(20)) else {
+    let Some(account) = watch(&places, |_| false) else {
         return;
     };
     assert!(account.bytes <= 4096 && account.dropped > 0);

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::file::File;
 use super::proto::{Location, Mapping};
 use super::prune::Prune;
+use crate::profile::demangle::{demangle, kind_of};
 use crate::profile::{Frame, FrameId, FrameKind, StackId, Stacks, Symbols};
 
 /// Deepest stack, counted from the innermost frame; Go stops at 128, Java at 2,048.
@@ -139,7 +140,7 @@ impl<'a> Frames<'a> {
         let (name, module) = if has_room { (name, module) } else { ("", "") };
         let is_named = !name.is_empty();
         let function = if is_named {
-            name.to_owned()
+            demangle(name)
         } else {
             address_name(location.address, module, mapping)
         };
@@ -195,15 +196,7 @@ fn kind(function: &str, module: &str) -> FrameKind {
         FrameKind::Generated
     } else if is_in_brackets(module) && !of_user.contains(&module) {
         FrameKind::Kernel
-    } else if is_go_runtime(function) {
-        FrameKind::GoRuntime
     } else {
-        FrameKind::User
+        kind_of(function)
     }
-}
-
-/// Whether a function is of the Go runtime.
-pub(crate) fn is_go_runtime(function: &str) -> bool {
-    const PACKAGES: [&str; 3] = ["runtime.", "runtime/internal/", "internal/runtime/"];
-    PACKAGES.iter().any(|package| function.starts_with(package))
 }
