@@ -4,6 +4,8 @@
 //! templates of `report-templates/`.
 
 pub mod chart;
+pub mod flames;
+pub mod map;
 pub mod model;
 pub mod page;
 pub mod sections;
@@ -29,6 +31,6 @@ pub fn model(loaded: &Loaded, evaluated: &[Evaluated]) -> anyhow::Result<Model> 
         not_assessed: sections::findings::not_assessed(evaluated),
         broken: sections::findings::broken(evaluated),
         clear: sections::findings::clear(evaluated),
-        sections: sections::all(&loaded.tables),
+        sections: sections::all(loaded),
     })
 }

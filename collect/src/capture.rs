@@ -21,12 +21,14 @@ use crate::worker::Pool;
 use crate::{clock, cost};
 
 mod context;
+mod errand;
 mod exchange;
 mod hang;
 mod read;
 mod store;
 
 pub(crate) use context::Cx;
+pub(crate) use errand::{Brought, Errand};
 pub(crate) use read::{FILE, Part};
 
 /// How long and how much a capture may be.
@@ -246,7 +248,9 @@ impl Engine<'_> {
                 break;
             };
             self.read(run, run.source.capture);
-            if !self.cx.is_sampling(run.source.id) {
+            let comes_later =
+                self.cx.is_sampling(run.source.id) || self.cx.has_errands(run.source.id);
+            if !comes_later {
                 progress(&run.record());
             }
         }
@@ -259,6 +263,14 @@ impl Engine<'_> {
                 self.again(runs, limits.window, progress);
             }
         }
+        let phase = Instant::now();
+        self.cx.finish_errands();
+        for run in runs.iter_mut().filter(|run| run.began) {
+            if self.cx.settle(run) {
+                progress(&run.record());
+            }
+        }
+        self.phase("waiting for services", phase);
         for run in runs.iter_mut().filter(|run| run.began) {
             if self.cx.is_sampling(run.source.id) {
                 let why = "the capture ended before the profile was complete";

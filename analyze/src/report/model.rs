@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::chart::Chart;
+use super::flames::Flames;
 use super::view::Table;
 use crate::cause::Diagnosed;
 
@@ -154,6 +155,8 @@ pub enum Block {
     Table(Table),
     /// Lines over the window.
     Chart(Chart),
+    /// A profile.
+    Flames(Box<Flames>),
     /// Names and values.
     Facts {
         /// Heading.
