@@ -7,6 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::finding::Severity;
+use crate::profile::scope::{Range, Scope, Who};
 
 /// Explains a frozen node: what was wrong, how sure that is, and what to do.
 ///
@@ -23,6 +24,8 @@ Examples:
   analyze query node.tar.zst 'SELECT pid, comm, cpu_ratio FROM process
       ORDER BY cpu_ratio DESC LIMIT 10'
   analyze tables node.tar.zst            what there is to ask
+  analyze flamegraph node.tar.zst        what every CPU was doing, as SVG
+  analyze top kubelet.pprof              bare profiles open, too
   analyze verify node.tar.zst            is the file whole and unaltered?
 
 Exit codes:
@@ -47,6 +50,12 @@ pub enum Verb {
     Findings(FindingsArgs),
     /// Answer one SELECT over the tables
     Query(QueryArgs),
+    /// Draw a flamegraph: of the node, a pod, a process, a part of the window
+    Flamegraph(FlamegraphArgs),
+    /// List the functions of a profile, heaviest first
+    Top(TopArgs),
+    /// Write a profile, or all tables, in another program's format
+    Export(ExportArgs),
     /// List the tables and their columns; with a bundle, also their rows
     Tables(TablesArgs),
     /// Compare every entry with its digest
@@ -155,6 +164,128 @@ pub enum GridFormat {
     Json,
 }
 
+/// Options of `flamegraph`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  analyze flamegraph node.tar.zst                    write node-cpu.svg
+  analyze flamegraph node.tar.zst --pod shop/cart-0 --threads
+  analyze flamegraph node.tar.zst --kernel --from 2 --until 3.5 -o burst.svg
+  analyze flamegraph node.tar.zst --profile blocked
+
+Open the SVG in a browser: click to zoom, search with Ctrl-F.")]
+pub struct FlamegraphArgs {
+    /// The bundle
+    #[command(flatten)]
+    pub input: BundleArgs,
+    /// Which profile; a wrong name lists those that there are
+    ///
+    /// By default `cpu`, or the first one. The beginning of a name, such as `kubelet.heap`, stands
+    /// for what is shown first of it.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// File to write, `-` for standard output
+    ///
+    /// By default named after bundle, profile and scope, in the current folder.
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+    /// Each thread apart; threads of a process are merged otherwise
+    #[arg(long)]
+    pub threads: bool,
+    /// Callers above, called functions below
+    #[arg(long)]
+    pub icicle: bool,
+    /// Which samples
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+}
+
+/// Options of `top`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  analyze top node.tar.zst                       what the CPUs were doing
+  analyze top node.tar.zst --profile kubelet.cpu --cum
+  analyze top node.tar.zst --pod shop/cart-0
+  analyze top kubelet.pprof                      any file of pprof
+
+flat: in the function itself; cum: in it or in what it called.")]
+pub struct TopArgs {
+    /// The bundle
+    #[command(flatten)]
+    pub input: BundleArgs,
+    /// Which profile; a wrong name lists those that there are
+    ///
+    /// By default `cpu`, or the first one. The beginning of a name, such as `kubelet.heap`, stands
+    /// for what is shown first of it.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Heaviest with what they call first
+    #[arg(long = "cum")]
+    pub cumulative: bool,
+    /// How many functions; 0 for all
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 30)]
+    pub limit: usize,
+    /// How to print the list; for programs without units
+    #[arg(long, value_enum, default_value_t = GridFormat::Table)]
+    pub format: GridFormat,
+    /// Which samples
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+}
+
+/// Options of `export`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  analyze export node.tar.zst --to pprof            write node-cpu.pb.gz
+  analyze export node.tar.zst --to firefox --pod shop/cart-0
+  analyze export node.tar.zst --to folded -o - | head
+  analyze export node.tar.zst --to perf-data -o perf.data
+  analyze export node.tar.zst --to csv -o tables    a file per table")]
+pub struct ExportArgs {
+    /// The bundle
+    #[command(flatten)]
+    pub input: BundleArgs,
+    /// The format
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub to: ExportFormat,
+    /// File to write, `-` for standard output; of csv a new folder
+    ///
+    /// By default named after bundle, profile and scope, in the current folder.
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+    /// Which profile; a wrong name lists those that there are
+    ///
+    /// By default `cpu`, or the first one. The beginning of a name, such as `kubelet.heap`, stands
+    /// for what is shown first of it.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Each thread apart; folded and speedscope merge those of a process otherwise
+    #[arg(long)]
+    pub threads: bool,
+    /// Which samples
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+}
+
+/// Formats of `export`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// A line per stack, as `flamegraph.pl` and `inferno` read it
+    Folded,
+    /// For `go tool pprof`, Pyroscope, Parca
+    Pprof,
+    /// For profiler.firefox.com
+    Firefox,
+    /// For speedscope.app
+    Speedscope,
+    /// The records of the kernel as they came, for `perf report -i`
+    PerfData,
+    /// All tables that have rows, a file each
+    Csv,
+}
+
 /// Options of `tables`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -168,6 +299,9 @@ pub struct TablesArgs {
     /// File with age identities, for an encrypted bundle (repeatable)
     #[arg(long = "identity", value_name = "FILE")]
     pub identities: Vec<PathBuf>,
+    /// Folder with debug files, for functions without a name (repeatable)
+    #[arg(long = "debug-dir", value_name = "DIR")]
+    pub debug_dirs: Vec<PathBuf>,
     /// How to print the list
     #[arg(long, value_enum, default_value_t = TablesFormat::Table)]
     pub format: TablesFormat,
@@ -229,10 +363,18 @@ pub struct CheckArgs {
 #[derive(Args, Clone, Debug)]
 pub struct BundleArgs {
     /// The bundle, or `-` for standard input
+    ///
+    /// A profile by itself will do: a perf.data, the text of `perf script`, a file of pprof.
     pub bundle: PathBuf,
     /// File with age identities, for an encrypted bundle (repeatable)
     #[arg(long = "identity", value_name = "FILE")]
     pub identities: Vec<PathBuf>,
+    /// Folder with debug files, for functions without a name (repeatable)
+    ///
+    /// Files are known by their build id: .build-id/ab/cdef.debug as debug packages have it, or ELF
+    /// files of any name.
+    #[arg(long = "debug-dir", value_name = "DIR")]
+    pub debug_dirs: Vec<PathBuf>,
 }
 
 /// Where findings come from besides the built-in ones.
@@ -241,6 +383,64 @@ pub struct LibraryArgs {
     /// Folder with finding files of your own (repeatable)
     #[arg(long = "findings", value_name = "DIR")]
     pub folders: Vec<PathBuf>,
+}
+
+/// Which samples of a profile.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Which samples")]
+pub struct ScopeArgs {
+    /// A pod's: NAMESPACE/NAME, or its UID
+    #[arg(long, value_name = "NS/NAME", group = "who")]
+    pub pod: Option<String>,
+    /// A container's, by its id or the beginning of it
+    #[arg(long, value_name = "ID", group = "who")]
+    pub container: Option<String>,
+    /// A process's, with all its threads
+    #[arg(long, value_name = "PID", group = "who")]
+    pub pid: Option<u32>,
+    /// A thread's
+    #[arg(long, value_name = "TID", group = "who")]
+    pub tid: Option<u32>,
+    /// Those of a control group and of all groups below
+    #[arg(long, value_name = "PATH", group = "who")]
+    pub cgroup: Option<String>,
+    /// Those in the kernel only
+    #[arg(long)]
+    pub kernel: bool,
+    /// Those on one CPU
+    #[arg(long, value_name = "CPU")]
+    pub cpu: Option<u32>,
+    /// Those from this second of the window on
+    #[arg(long, value_name = "SECONDS")]
+    pub from: Option<f64>,
+    /// Those before this second of the window
+    #[arg(long, value_name = "SECONDS")]
+    pub until: Option<f64>,
+}
+
+impl ScopeArgs {
+    /// The scope that is asked for.
+    pub fn scope(&self) -> anyhow::Result<Scope> {
+        let id = |id: &Option<u32>| id.map(|id| id.to_string());
+        let asked = [
+            ("pod", self.pod.clone()),
+            ("container", self.container.clone()),
+            ("process", id(&self.pid)),
+            ("thread", id(&self.tid)),
+            ("cgroup", self.cgroup.clone()),
+        ];
+        let mut asked = asked.into_iter();
+        let who = match asked.find_map(|(word, value)| Some((word, value?))) {
+            Some((word, value)) => Who::parse(word, &value)?,
+            None => Who::Node,
+        };
+        Ok(Scope {
+            who,
+            kernel_only: self.kernel,
+            cpu: self.cpu,
+            range: Range::from_seconds(self.from, self.until)?,
+        })
+    }
 }
 
 fn severities() -> impl TypedValueParser<Value = Severity> {

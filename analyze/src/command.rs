@@ -1,7 +1,7 @@
 //! The verbs, one file each.
 
 use std::fs::File;
-use std::io::{self, BufReader, IsTerminal, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -10,15 +10,22 @@ use freezeframe_bundle::{Limits, Reader};
 
 use crate::cli::{BundleArgs, Verb};
 use crate::decrypt;
+use crate::open::Content;
+use crate::profile::DebugFiles;
 use crate::table::Loaded;
+use crate::table::budget::Limits as Budget;
+use crate::table::load::{load_named, load_profiles};
 use crate::text::is_tricky;
 
 mod check_findings;
 mod explain;
+mod export;
 mod findings;
+mod flamegraph;
 mod query;
 mod report;
 mod tables;
+mod top;
 mod verify;
 
 /// Runs a verb.
@@ -26,6 +33,9 @@ pub fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Report(args) => report::run(&args),
         Verb::Findings(args) => findings::run(&args),
+        Verb::Flamegraph(args) => flamegraph::run(&args),
+        Verb::Top(args) => top::run(&args),
+        Verb::Export(args) => export::run(&args),
         Verb::Query(args) => query::run(&args),
         Verb::Tables(args) => tables::run(&args),
         Verb::Verify(args) => verify::run(&args),
@@ -45,32 +55,63 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// Opens a bundle, `-` being standard input; decrypts it if it is encrypted.
 fn open(input: &BundleArgs) -> anyhow::Result<Reader> {
-    let identities = &input.identities;
-    if input.bundle == Path::new("-") {
-        let mut stream = BufReader::new(io::stdin().lock());
-        let name = Path::new("standard input");
-        return if decrypt::is_encrypted(&mut stream)? {
-            decrypt::open(stream, name, identities)
-        } else {
-            Ok(Reader::from_stream(stream, name, Limits::default())?)
-        };
+    if let Some((stream, name)) = stream(&input.bundle) {
+        return open_stream(stream, name, input);
     }
-    let path = &input.bundle;
-    // What is no file is refused by the reader, with a better message.
-    if path.is_file()
-        && let Ok(file) = File::open(path)
-    {
-        let mut file = BufReader::new(file);
-        if decrypt::is_encrypted(&mut file)? {
-            return decrypt::open(file, path, identities);
-        }
-    }
-    Ok(Reader::open(path)?)
+    Ok(Reader::open(&input.bundle)?)
 }
 
-/// Opens a bundle and reads it into tables; damage is told on standard error.
+fn open_stream(
+    mut stream: Box<dyn BufRead>,
+    name: &Path,
+    input: &BundleArgs,
+) -> anyhow::Result<Reader> {
+    if decrypt::is_encrypted(&mut stream)? {
+        return decrypt::open(stream, name, &input.identities);
+    }
+    if name == input.bundle {
+        // A file is read in place.
+        return Ok(Reader::open(name)?);
+    }
+    Ok(Reader::from_stream(stream, name, Limits::default())?)
+}
+
+/// Standard input or a file, and its name; nothing for what is no file, which the reader of bundles
+/// refuses with a better message.
+fn stream(path: &Path) -> Option<(Box<dyn BufRead>, &Path)> {
+    /// How much is looked at to see what it is.
+    const HEAD_BYTES: usize = 64 << 10;
+    if path == Path::new("-") {
+        let stdin = BufReader::with_capacity(HEAD_BYTES, io::stdin());
+        return Some((Box::new(stdin), Path::new("standard input")));
+    }
+    let file = path.is_file().then(|| File::open(path))?.ok()?;
+    Some((Box::new(BufReader::with_capacity(HEAD_BYTES, file)), path))
+}
+
+/// Opens a bundle and reads it into tables; damage is told on standard error. A file that holds
+/// profiles and nothing else gives these, and tables without rows.
 fn load(input: &BundleArgs) -> anyhow::Result<Loaded> {
-    let loaded = crate::table::load::load(open(input)?).context("cannot build the tables")?;
+    let debug_files =
+        DebugFiles::open(&input.debug_dirs).context("cannot read what --debug-dir names")?;
+    let debug_files = debug_files.as_ref();
+    let loaded = match stream(&input.bundle) {
+        None => load_named(Reader::open(&input.bundle)?, Budget::default(), debug_files),
+        Some((mut stream, name)) => match crate::open::kind(&mut stream) {
+            Some(kind) => load_profiles(kind.open(&mut Content {
+                stream: &mut stream,
+                name: &name.to_string_lossy(),
+                path: Some(name).filter(|name| *name == input.bundle),
+                debug_files,
+            })?),
+            None => load_named(
+                open_stream(stream, name, input)?,
+                Budget::default(),
+                debug_files,
+            ),
+        },
+    };
+    let loaded = loaded.context("cannot build the tables")?;
     tell_damage(&loaded);
     Ok(loaded)
 }
@@ -119,6 +160,16 @@ fn plain(text: &str) -> String {
             }
         })
         .collect()
+}
+
+/// The bundle's name without its endings; a bundle from standard input has none.
+fn stem<'a>(bundle: &'a Path, unnamed: &'a str) -> &'a str {
+    let name = bundle.file_name().and_then(|name| name.to_str());
+    let name = name.filter(|name| *name != "-").unwrap_or(unnamed);
+    let name = name.strip_suffix(".partial").unwrap_or(name);
+    let known = [".tar.zst", ".pb.gz", ".pprof", ".data", ".txt"];
+    let stem = known.iter().find_map(|suffix| name.strip_suffix(suffix));
+    stem.filter(|stem| !stem.is_empty()).unwrap_or(name)
 }
 
 /// Writes a file whole or not at all; `-` is standard output.

@@ -5,9 +5,38 @@
 //! Names, stacks and tasks are stored once and referred to by number: a node with 128 busy CPUs has
 //! a hundred thousand samples of some thousand stacks.
 
+mod assemble;
+pub mod bundled;
+pub mod choice;
+#[cfg(test)]
+pub(crate) mod corpus;
+pub mod debug_files;
+mod demangle;
+pub mod excerpt;
+pub mod export;
+pub mod flamegraph;
+pub mod fold;
+pub mod goroutine;
+pub mod heat;
+mod modules;
+mod notes;
+pub mod perf_data;
+pub mod pprof;
+mod processes;
+pub mod recorded;
+pub mod scope;
+pub mod script;
+mod space;
 pub mod stacks;
+mod tasks;
+#[cfg(test)]
+pub mod testing;
+pub mod top;
 
+pub use assemble::BROKEN_STACK;
+pub use debug_files::DebugFiles;
 pub use stacks::{Stacks, Symbols};
+pub use tasks::name_tasks;
 
 /// Number of a frame in [`Symbols`].
 pub type FrameId = u32;
@@ -145,6 +174,8 @@ pub struct Profile {
     pub frames_unnamed: u64,
     /// What a reader of its pictures must know: what is missing and why, in sentences.
     pub notes: Vec<String>,
+    /// Paths of modules whose functions have no names, and why.
+    pub missing_names: Vec<(String, String)>,
     /// The functions.
     pub symbols: Symbols,
     /// The stacks, outermost frame first.
@@ -172,6 +203,7 @@ impl Profile {
             frames_total: 0,
             frames_unnamed: 0,
             notes: Vec::new(),
+            missing_names: Vec::new(),
             symbols: Symbols::default(),
             stacks: Stacks::default(),
             tasks: Vec::new(),

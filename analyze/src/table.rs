@@ -149,6 +149,14 @@ impl Node {
             .map_or(100, |c| c.ticks_per_second.max(1))
     }
 
+    /// Microseconds since boot of a time of `CLOCK_MONOTONIC`, which does not count suspended time.
+    pub fn since_boot_us(&self, monotonic_ns: u64) -> u64 {
+        let suspended_us = self.capture.as_ref().map_or(0, |c| {
+            c.started.boottime_us.saturating_sub(c.started.monotonic_us)
+        });
+        (monotonic_ns / 1000).saturating_add(suspended_us)
+    }
+
     /// Microseconds that a number of clock ticks lasts.
     pub fn ticks_to_us(&self, ticks: u64) -> u64 {
         ticks.saturating_mul(1_000_000) / self.ticks_per_second()

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use freezeframe_bundle::{Outcome, SourceRecord, Summary, Writer};
 
+use crate::cli::Services;
 use crate::encrypt::Sink;
 use crate::output::{Gauge, Output};
 use crate::perf::Sampler;
@@ -20,13 +21,15 @@ use crate::worker::Pool;
 use crate::{clock, cost};
 
 mod context;
+mod errand;
 mod exchange;
 mod hang;
 mod read;
 mod store;
 
 pub(crate) use context::Cx;
-pub(crate) use read::FILE;
+pub(crate) use errand::{Brought, Errand};
+pub(crate) use read::{FILE, Part};
 
 /// How long and how much a capture may be.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +62,8 @@ pub(crate) struct Staff {
     pub(crate) pool: Pool,
     /// The one that samples CPUs, where there is to be a profile.
     pub(crate) sampler: Option<Sampler>,
+    /// How services are to be reached.
+    pub(crate) services: Services,
 }
 
 /// Tells a person how far it is.
@@ -243,7 +248,9 @@ impl Engine<'_> {
                 break;
             };
             self.read(run, run.source.capture);
-            if !self.cx.is_sampling(run.source.id) {
+            let comes_later =
+                self.cx.is_sampling(run.source.id) || self.cx.has_errands(run.source.id);
+            if !comes_later {
                 progress(&run.record());
             }
         }
@@ -256,6 +263,14 @@ impl Engine<'_> {
                 self.again(runs, limits.window, progress);
             }
         }
+        let phase = Instant::now();
+        self.cx.finish_errands();
+        for run in runs.iter_mut().filter(|run| run.began) {
+            if self.cx.settle(run) {
+                progress(&run.record());
+            }
+        }
+        self.phase("waiting for services", phase);
         for run in runs.iter_mut().filter(|run| run.began) {
             if self.cx.is_sampling(run.source.id) {
                 let why = "the capture ended before the profile was complete";
@@ -390,6 +405,7 @@ mod tests {
         let staff = Staff {
             pool: Pool::start(Root::open(folder.path()).unwrap()),
             sampler: None,
+            services: Services::default(),
         };
         let stop = Stop::default();
         let sealed = run(staff, plan, limits, &stop, bundle, &mut |_| {}).unwrap();

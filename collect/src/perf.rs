@@ -1,15 +1,18 @@
 //! The CPU profile: every CPU is sampled while the window runs, and names are looked up on the node.
+//! Beside it, where and for how long threads were off their CPU (`switches.rs`).
 //!
 //! A process of its own samples, so that rings are drained in time whatever hangs, and a crash costs
 //! only the profile. What may take for ever (other processes' maps, their files) is done by
 //! processes that it forks in turn and gives up.
 
 mod assistant;
+mod budget;
 mod elf;
 mod event;
 mod frame;
 mod go;
 mod helper;
+mod hits;
 mod kernel;
 mod module;
 mod names;
@@ -21,6 +24,8 @@ mod sampler;
 mod sampling;
 mod seen;
 mod settings;
+mod switch_watch;
+mod switches;
 mod tables;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 
-use fake::load::{BURN, GENERATE, Load, compile, run};
+use fake::load::{BURN, GENERATE, Load, WAIT, compile, run};
 use fake::{FakeNode, bytes, collect, read};
 use freezeframe_bundle::{Item, Outcome};
 use serde_json::Value;
@@ -46,7 +46,9 @@ impl Profile {
             assert!(source.outcome.reason().is_some());
             return None;
         }
-        assert!(output.status.success(), "{}", fake::stderr(&output));
+        // On a busy machine not every name is found in time.
+        let code = output.status.code();
+        assert!(matches!(code, Some(0 | 3)), "{}", fake::stderr(&output));
         Some(Self { folder, items })
     }
 
@@ -186,6 +188,113 @@ fn assert_opened_by_perf(profile: &Profile) {
         .lines()
         .filter(|line| line.contains("cpu-clock") || line.contains("cycles"));
     assert_eq!(samples.count() as u64, meta["samples"].as_u64().unwrap());
+}
+
+/// What the program itself measured is what the records of its switches say.
+#[test]
+fn threads_that_wait_are_seen_for_as_long_as_they_waited() {
+    let _alone = ALONE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    if !is_possible("a profile") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let wait = compile(folder.path(), "wait", WAIT, &[]);
+    let told = folder.path().join("told");
+    let mut command = Command::new(&wait);
+    let output = std::fs::File::create(&told).unwrap();
+    let load = Load::start(command.current_dir(folder.path()).stdout(output));
+    let profile = Profile::take("4");
+    let pid = load.pid();
+    drop(load);
+    let Some(profile) = profile else { return };
+    let meta = profile.lines("perf/meta.json")[0]["switches"].clone();
+    let data = bytes(&profile.items, "perf/switches.data").unwrap();
+    let away = times_away(data, pid);
+    let slices = meta["slices_us"].as_array().unwrap().iter();
+    let slices: Vec<_> = slices
+        .map(|slice| [0, 1].map(|end| slice[end].as_u64().unwrap() * 1000))
+        .collect();
+    let (mut waits, mut measured, mut seen) = (0, 0, 0);
+    for line in std::fs::read_to_string(told).unwrap().lines() {
+        let fields: Vec<u64> = line.split(' ').filter_map(|f| f.parse().ok()).collect();
+        let &[from, until, cpu] = &fields[..] else {
+            continue;
+        };
+        let is_watched = |slice: &&[u64; 2]| slice[0] <= from && until <= slice[1];
+        if slices.iter().find(is_watched).is_none() {
+            continue;
+        }
+        let within = away.iter().filter(|a| from <= a[0] && a[1] <= until);
+        let length: u64 = within.map(|a| a[1] - a[0]).sum();
+        assert!(length <= until - from, "{line}: {length}");
+        waits += 1;
+        measured += (until - from).saturating_sub(cpu);
+        seen += length;
+    }
+    if waits == 0 {
+        println!("skipped: the machine is too busy: {meta}");
+        return;
+    }
+    println!("{waits} waits: {measured} ns measured, {seen} ns seen, {meta}");
+    assert!(
+        measured.abs_diff(seen) < measured / 10,
+        "{measured} beside {seen}"
+    );
+    let names = profile.names(Path::new("[kernel.kallsyms]"));
+    let is_named = names.iter().any(|(name, _)| name.contains("nanosleep"));
+    let is_hidden = profile.lines("perf/meta.json")[0]["kernel_symbols_hidden"] == true;
+    assert!(is_named || is_hidden);
+    assert_switches_opened_by_perf(&profile, &meta);
+}
+
+/// From when until when a thread was on no CPU, by records of its switches.
+fn times_away(data: &[u8], tid: u32) -> Vec<[u64; 2]> {
+    let word = |at: usize| u64::from_ne_bytes(data[at..at + 8].try_into().unwrap());
+    let half = |at: usize| u32::from_ne_bytes(data[at..at + 4].try_into().unwrap());
+    let (mut at, end) = (word(40) as usize, (word(40) + word(48)) as usize);
+    let mut switches = Vec::new();
+    while at < end {
+        let (kind, misc) = (half(at), half(at + 4) as u16);
+        // SWITCH_CPU_WIDE: the other thread, then this one, the time, the CPU.
+        if kind == 15 && half(at + 20) == tid {
+            switches.push((word(at + 24), misc & 1 << 13 != 0));
+        }
+        at += usize::from((half(at + 4) >> 16) as u16);
+    }
+    switches.sort_unstable();
+    let pairs = switches.windows(2).filter(|pair| pair[0].1 && !pair[1].1);
+    pairs.map(|pair| [pair[0].0, pair[1].0]).collect()
+}
+
+/// The real `perf` finds as many samples and switches.
+fn assert_switches_opened_by_perf(profile: &Profile, meta: &Value) {
+    let path = profile.folder.path().join("switches.data");
+    std::fs::write(&path, bytes(&profile.items, "perf/switches.data").unwrap()).unwrap();
+    let mut script = Command::new("perf");
+    script.args([
+        "script",
+        "--show-switch-events",
+        "-F",
+        "comm,tid,time,event,ip,sym",
+        "-i",
+    ]);
+    let Ok(output) = script.arg(&path).output() else {
+        println!("skipped: no perf here");
+        return;
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    let count = |what: &str| text.lines().filter(|line| line.contains(what)).count() as u64;
+    assert_eq!(Some(count("context-switches")), meta["samples"].as_u64());
+    assert_eq!(
+        Some(count("PERF_RECORD_SWITCH_CPU_WIDE")),
+        meta["records"].as_u64()
+    );
+    assert!(
+        text.lines()
+            .any(|line| line.trim_start().starts_with("wait "))
+    );
 }
 
 #[test]

@@ -99,7 +99,7 @@ pub(super) fn table(grid: &Grid) -> String {
 }
 
 /// Comma-separated values (RFC 4180), null as nothing.
-fn csv(grid: &Grid) -> anyhow::Result<String> {
+pub(super) fn csv(grid: &Grid) -> anyhow::Result<String> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(&grid.columns)?;
     for row in &grid.rows {
@@ -109,7 +109,7 @@ fn csv(grid: &Grid) -> anyhow::Result<String> {
 }
 
 /// An array of objects.
-fn json(grid: &Grid) -> anyhow::Result<String> {
+pub(super) fn json(grid: &Grid) -> anyhow::Result<String> {
     let rows: Vec<serde_json::Map<String, serde_json::Value>> = grid
         .rows
         .iter()

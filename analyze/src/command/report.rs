@@ -33,12 +33,6 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
 
 /// The bundle's name with `.html`, in the current folder.
 fn default_output(bundle: &Path) -> PathBuf {
-    let name = bundle
-        .file_name()
-        .and_then(|n| n.to_str())
-        .unwrap_or("report");
-    let name = name.strip_suffix(".partial").unwrap_or(name);
-    let name = name.strip_suffix(".tar.zst").unwrap_or(name);
-    let name = if name == "-" { "report" } else { name };
+    let name = super::stem(bundle, "report");
     PathBuf::from(format!("{name}.html"))
 }

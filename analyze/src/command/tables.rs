@@ -23,8 +23,11 @@ struct Shown {
 pub(super) fn run(args: &TablesArgs) -> anyhow::Result<ExitCode> {
     let mut rows = BTreeMap::new();
     if let Some(bundle) = args.bundle.clone() {
-        let identities = args.identities.clone();
-        let input = BundleArgs { bundle, identities };
+        let input = BundleArgs {
+            bundle,
+            identities: args.identities.clone(),
+            debug_dirs: args.debug_dirs.clone(),
+        };
         for (name, table) in super::load(&input)?.tables {
             rows.insert(name, (table.frame.height(), table.missing));
         }

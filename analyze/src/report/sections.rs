@@ -1,7 +1,7 @@
 //! The chapters of the report, one file each.
 
 use super::model::Section;
-use crate::table::Tables;
+use crate::table::Loaded;
 
 mod capture;
 mod cgroups;
@@ -20,9 +20,10 @@ mod storage;
 mod timeline;
 
 /// All chapters in their order.
-pub fn all(tables: &Tables) -> Vec<Section> {
+pub fn all(loaded: &Loaded) -> Vec<Section> {
+    let tables = &loaded.tables;
     vec![
-        cpu::section(tables),
+        cpu::section(loaded),
         memory::section(tables),
         pressure::section(tables),
         pods::section(tables),

@@ -1,8 +1,8 @@
-//! One pass over the bundle fills every table.
+//! One pass over the bundle fills every table. A profile without a bundle fills those of profiles.
 
 use std::collections::BTreeMap;
 
-use freezeframe_bundle::{Contents, EntryRecord, Item, Reader};
+use freezeframe_bundle::{Contents, EntryRecord, Item, Outcome, Reader, Summary};
 use polars::prelude::{DataFrame, PolarsResult};
 use serde::Serialize;
 
@@ -12,6 +12,10 @@ use super::rows::TEXT_BYTES;
 use super::{Column, Damages, Decode, Derived, Input, Node, Rows, Table};
 use crate::derived::DERIVED;
 use crate::kubernetes::names;
+use crate::open::Opened;
+use crate::profile::bundled::Members;
+use crate::profile::pprof::members::Answers;
+use crate::profile::{DebugFiles, name_tasks};
 use crate::tables::TABLES;
 
 /// Something that a table could not parse.
@@ -47,6 +51,8 @@ pub type Tables = BTreeMap<&'static str, TableData>;
 
 /// A bundle in tables.
 pub struct Loaded {
+    /// What it was read from, where that is no bundle: `a file of perf record`.
+    pub kind: Option<&'static str>,
     /// What the bundle says of itself.
     pub node: Node,
     /// Damage of the file, its summary and indexes.
@@ -64,12 +70,37 @@ pub fn load(reader: Reader) -> PolarsResult<Loaded> {
 
 /// Reads a bundle into tables with limits of one's own.
 pub fn load_with(reader: Reader, limits: Limits) -> PolarsResult<Loaded> {
+    load_named(reader, limits, None)
+}
+
+/// Reads a bundle into tables; functions without a name may have one in `debug_files`.
+pub fn load_named(
+    reader: Reader,
+    limits: Limits,
+    debug_files: Option<&DebugFiles>,
+) -> PolarsResult<Loaded> {
     let mut loading = Loading::new(limits);
     let contents = reader.read(&mut |item| loading.item(&item));
+    loading.profiles(debug_files);
+    loading.finish(contents)
+}
+
+/// Tables of a file that holds profiles and nothing else.
+pub fn load_profiles(opened: Opened) -> PolarsResult<Loaded> {
+    let mut loading = Loading::new(Limits::default());
+    loading.kind = Some(opened.kind);
+    loading.node.profiles = opened.found.profiles;
+    let contents = Contents {
+        damage: opened.found.damage,
+        more_damage: opened.found.more_damage,
+        ..Contents::default()
+    };
     loading.finish(contents)
 }
 
 struct Loading {
+    kind: Option<&'static str>,
+    members: Members,
     node: Node,
     router: Router,
     decoders: Vec<(&'static Table, Box<dyn Decode>)>,
@@ -79,6 +110,7 @@ struct Loading {
     misses: Vec<Option<EntryRecord>>,
     damages: Damages,
     budget: Budget,
+    answers: Answers,
 }
 
 impl Loading {
@@ -92,6 +124,8 @@ impl Loading {
             decoders.push((table, (table.decoder)()));
         }
         Self {
+            kind: None,
+            members: Members::default(),
             node: Node::default(),
             router,
             fed: vec![false; decoders.len()],
@@ -99,6 +133,7 @@ impl Loading {
             decoders,
             damages: Damages::default(),
             budget: Budget::new(limits),
+            answers: Answers::default(),
         }
     }
 
@@ -108,10 +143,15 @@ impl Loading {
                 if entry.path == "capture.json" {
                     self.node.capture = serde_json::from_slice(&entry.bytes).ok();
                 }
-                let tables = self.router.tables(split(&entry.path).1).len();
+                let tables = self.router.tables(split(&entry.path).1);
                 let (path, offset) = (&entry.path, entry.frame_offset);
-                if self.budget.entry(path, offset, &entry.bytes, tables) {
-                    self.feed(path, &entry.bytes, entry.record.as_ref());
+                if self.budget.entry(path, offset, &entry.bytes, tables.len()) {
+                    let record = entry.record.as_ref();
+                    let outcome = record.map(|record| &record.outcome);
+                    let partial = outcome.filter(|outcome| outcome.is_degraded());
+                    let partial = partial.and_then(Outcome::reason);
+                    self.members.take(path, &entry.bytes, partial.as_deref());
+                    self.feed(&tables, path, &entry.bytes, record);
                 }
             }
             Item::Record(record) => {
@@ -135,7 +175,24 @@ impl Loading {
         }
     }
 
-    fn feed(&mut self, entry: &str, bytes: &[u8], record: Option<&EntryRecord>) {
+    /// Makes profiles of what was kept for them.
+    fn profiles(&mut self, debug_files: Option<&DebugFiles>) {
+        let members = std::mem::take(&mut self.members);
+        let damages = &mut self.damages;
+        let profile = members.read(debug_files, &mut |entry, line, reason| {
+            let input = Input {
+                entry,
+                path: entry,
+                reading: 0,
+                bytes: &[],
+                record: None,
+            };
+            damages.add(&input, line, reason);
+        });
+        self.node.profiles.extend(profile);
+    }
+
+    fn feed(&mut self, tables: &[usize], entry: &str, bytes: &[u8], record: Option<&EntryRecord>) {
         let (reading, path) = split(entry);
         let input = Input {
             entry,
@@ -144,14 +201,15 @@ impl Loading {
             bytes,
             record,
         };
-        for number in self.router.tables(path) {
-            if let Some((_, decoder)) = self.decoders.get_mut(number) {
+        for number in tables {
+            if let Some((_, decoder)) = self.decoders.get_mut(*number) {
                 decoder.entry(&input, &self.node, &mut self.damages);
             }
-            if let Some(fed) = self.fed.get_mut(number) {
+            if let Some(fed) = self.fed.get_mut(*number) {
                 *fed = true;
             }
         }
+        self.answers.entry(&input, &mut self.damages);
         if let Some(record) = record {
             self.feed_record(record);
         }
@@ -178,8 +236,10 @@ impl Loading {
         if let Some(summary) = &contents.summary {
             // Bytes of our own making: they always serialise.
             let bytes = serde_json::to_vec(summary).unwrap_or_default();
-            self.feed("summary.json", &bytes, None);
+            let tables = self.router.tables("summary.json");
+            self.feed(&tables, "summary.json", &bytes, None);
         }
+        self.node.profiles.extend(self.answers.finish());
         let mut store = Store::new();
         contents.damage.extend(self.budget.passed());
         let mut abouts = BTreeMap::new();
@@ -189,7 +249,12 @@ impl Loading {
             let mut rows = Rows::new(table.columns);
             decoder.finish(&self.node, &mut rows);
             if rows.is_empty() && !fed {
-                missing.insert(table.name, why_missing(table.reads, miss.as_ref()));
+                let why = match self.kind {
+                    Some(kind) => format!("this is {kind}, not a bundle"),
+                    None => no_profile(table, contents.summary.as_ref())
+                        .unwrap_or_else(|| why_missing(table.reads, miss.as_ref())),
+                };
+                missing.insert(table.name, why);
             }
             abouts.insert(table.name, table.about);
             store.insert(table.name, rows);
@@ -201,6 +266,9 @@ impl Loading {
             // Pods and containers are known when rank 0 is built.
             if table.rank > 0 && names.is_none() {
                 names = Some(names::fill(&mut store));
+                for profile in &mut self.node.profiles {
+                    name_tasks(profile, &store);
+                }
             }
             let mut rows = Rows::new(table.columns);
             (table.build)(&store, &self.node, &mut rows);
@@ -233,6 +301,7 @@ impl Loading {
             tables.insert(name, data);
         }
         Ok(Loaded {
+            kind: self.kind,
             node: self.node,
             contents,
             tables,
@@ -251,6 +320,15 @@ fn too_much_text(table: &str, rows: &Rows) -> Option<freezeframe_bundle::Damage>
         offset: 0,
         reason,
     })
+}
+
+/// Why there is no profile: where sampling does not begin, its source alone tells.
+fn no_profile(table: &Table, summary: Option<&Summary>) -> Option<String> {
+    let is_profile = table.reads.contains(&"perf/perf.data");
+    let mut sources = summary.filter(|_| is_profile)?.sources.iter();
+    let outcome = &sources.find(|source| source.id == "perf")?.outcome;
+    let why = outcome.reason()?;
+    Some(format!("source `perf` is {}: {why}", outcome.name()))
 }
 
 fn why_missing(reads: &[&str], miss: Option<&EntryRecord>) -> String {

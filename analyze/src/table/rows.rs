@@ -195,13 +195,19 @@ impl Rows {
     pub fn add(&mut self, entry: &str, line: Option<i64>) -> Row<'_> {
         if self.text_left == 0 {
             self.left_out += 1;
-            return Row { rows: None };
+            return Row {
+                rows: None,
+                expected: 0,
+            };
         }
         for values in &mut self.values {
             values.push_null();
         }
         self.count += 1;
-        let mut row = Row { rows: Some(self) };
+        let mut row = Row {
+            rows: Some(self),
+            expected: 0,
+        };
         row.set("entry", entry).set("line", line);
         row
     }
@@ -276,11 +282,11 @@ impl Rows {
         self.columns.into_iter().zip(self.values)
     }
 
-    fn set_last(&mut self, column: &str, cell: Cell) -> bool {
+    fn set_last(&mut self, place: Option<usize>, cell: Cell) -> bool {
         if let Cell::Text(text) = &cell {
             self.text_left = self.text_left.saturating_sub(text.len());
         }
-        self.place(column)
+        place
             .and_then(|place| self.values.get_mut(place))
             .is_some_and(|values| values.set_last(cell))
     }
@@ -294,6 +300,8 @@ impl Rows {
 pub struct Row<'a> {
     /// Nothing for a row that is left out.
     rows: Option<&'a mut Rows>,
+    /// Where the next column is if they are set in the order of their declaration.
+    expected: usize,
 }
 
 impl Row<'_> {
@@ -301,7 +309,14 @@ impl Row<'_> {
     /// in the table's own file: tests stop at it, a release leaves it null.
     pub fn set(&mut self, column: &str, value: impl Into<Cell>) -> &mut Self {
         if let Some(rows) = &mut self.rows {
-            let fits = rows.set_last(column, value.into());
+            let is_next = rows.columns.get(self.expected).map(|c| c.name) == Some(column);
+            let place = if is_next {
+                Some(self.expected)
+            } else {
+                rows.place(column)
+            };
+            self.expected = place.map_or(0, |place| place + 1);
+            let fits = rows.set_last(place, value.into());
             debug_assert!(fits, "column `{column}` is not declared or of another type");
         }
         self

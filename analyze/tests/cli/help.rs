@@ -30,10 +30,13 @@ fn check(name: &str, arguments: &[&str]) {
     }
 }
 
-const VERBS: [&str; 7] = [
+const VERBS: [&str; 10] = [
     "report",
     "findings",
     "query",
+    "flamegraph",
+    "top",
+    "export",
     "tables",
     "verify",
     "explain",

@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 
 use freezeframe_bundle::{Outcome, Writer};
 
+use super::errand::Errands;
 use super::hang::Hangs;
 use super::{Bundle, Limits, Run, Staff};
+use crate::cli::Services;
 use crate::cost::{Tally, Usage};
 use crate::encrypt::Sink;
 use crate::output::Gauge;
@@ -19,6 +21,7 @@ use crate::perf::{Member, Sampler};
 use crate::redact::Redactor;
 use crate::source::{Hazard, Privacy, Source};
 use crate::stop::Stop;
+use crate::sweep::Sweep;
 use crate::worker::{Ask, Pool};
 
 /// A file is cut here unless its source asks for more: the largest regular file of `/proc` on a
@@ -28,6 +31,8 @@ pub(crate) const FILE_BYTES: usize = 4 << 20;
 const RESERVE_BYTES: u64 = 80 << 10;
 /// What a reading at 1 Hz may take: the next one is due then.
 const TICK_PATIENCE: Duration = Duration::from_secs(1);
+/// What all sweeps of threads may store.
+const SWEEP_BYTES: u64 = 16 << 20;
 /// What looking up the names of a profile may take.
 const NAMES_TIME: Duration = Duration::from_secs(4);
 /// How often waiting looks for a signal.
@@ -54,6 +59,8 @@ pub(crate) struct Cx<'a> {
     pub(super) reading: u32,
     pub(super) current: Current,
     pub(super) hangs: Hangs,
+    pub(super) errands: Errands,
+    services: Services,
     ticks: Ticks,
 }
 
@@ -75,7 +82,7 @@ pub(super) struct Current {
 
 impl Current {
     /// Between sources: whatever is read then has until `ends`.
-    fn none(ends: Instant) -> Self {
+    pub(super) fn none(ends: Instant) -> Self {
         Self {
             id: "",
             hazard: Hazard::Safe,
@@ -92,9 +99,38 @@ impl Current {
     }
 }
 
+impl Current {
+    /// Takes over what was read at another time.
+    fn add(&mut self, other: Self) {
+        self.bytes_left = self.bytes_left.saturating_sub(other.bytes);
+        self.entries += other.entries;
+        self.bytes += other.bytes;
+        for (name, count) in other.reads {
+            *self.reads.entry(name).or_default() += count;
+        }
+        for (why, count) in other.left_out {
+            *self.left_out.entry(why).or_default() += count;
+        }
+        self.example = self.example.take().or(other.example);
+    }
+
+    /// An account of its own for what is done for this source later.
+    pub(super) fn beside(&self) -> Self {
+        Self {
+            id: self.id,
+            hazard: self.hazard,
+            privacy: self.privacy,
+            bytes_left: self.bytes_left,
+            ..Self::none(self.ends)
+        }
+    }
+}
+
 /// Readings at 1 Hz between the first and the last.
 struct Ticks {
     paths: Vec<(&'static str, &'static str)>,
+    /// Looks at threads, and what came of its reads.
+    sweep: Option<(Sweep, Current)>,
     next: u32,
     next_at: Instant,
     last: u32,
@@ -124,13 +160,21 @@ impl<'a> Cx<'a> {
             reading: 0,
             current: Current::none(began),
             hangs: Hangs::default(),
+            errands: Errands::default(),
+            services: staff.services,
             ticks: Ticks {
                 paths: Vec::new(),
+                sweep: None,
                 next: 1,
                 next_at: began,
                 last: 0,
             },
         }
+    }
+
+    /// How services are to be reached.
+    pub(crate) fn services(&self) -> &Services {
+        &self.services
     }
 
     /// 0 in the first reading, the seconds of the window in the last.
@@ -259,6 +303,7 @@ impl<'a> Cx<'a> {
     /// Whether the next read of this source has to be left out; counts it then.
     pub(super) fn refuse(&mut self, count: u64) -> bool {
         self.tick();
+        self.step();
         let Some(why) = self.why_not() else {
             return false;
         };
@@ -294,6 +339,7 @@ impl<'a> Cx<'a> {
     pub(super) fn wait_until(&mut self, end: Instant) {
         while !self.is_over() && Instant::now() < end {
             self.tick();
+            self.step();
             let result = self.writer.end_due_batch();
             self.check(result);
             let left = end.saturating_duration_since(Instant::now());
@@ -356,7 +402,31 @@ impl<'a> Cx<'a> {
                 cx.write(record);
             }
         });
+        if let Some((mut sweep, account)) = self.ticks.sweep.take() {
+            let between = std::mem::replace(&mut self.current, account);
+            self.current.ends = Instant::now() + TICK_PATIENCE;
+            sweep.run(self);
+            let account = std::mem::replace(&mut self.current, between);
+            self.ticks.sweep = Some((sweep, account));
+        }
         self.current = source;
         self.reading = before;
+    }
+
+    /// Has threads looked at in every reading at 1 Hz, for this source.
+    pub(crate) fn sweep_each_second(&mut self, sweep: Sweep) {
+        let account = Current {
+            id: self.current.id,
+            bytes_left: SWEEP_BYTES,
+            ..Current::none(self.began)
+        };
+        self.ticks.sweep = Some((sweep, account));
+    }
+
+    /// Ends that; what it has read is this source's.
+    pub(crate) fn end_sweeps(&mut self) -> Option<Sweep> {
+        let (sweep, account) = self.ticks.sweep.take()?;
+        self.current.add(account);
+        Some(sweep)
     }
 }

@@ -11,6 +11,8 @@ use perf_event::{Builder, Clock, ReadFormat, SampleFlag, Sampler};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use super::record::Layout;
+
 /// What is counted between two samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Event {
@@ -21,10 +23,22 @@ pub(crate) enum Event {
     /// switched on again.
     #[serde(rename = "cpu-clock")]
     CpuClock,
+    /// A thread leaves its CPU: its call chain is where it waits.
+    #[serde(rename = "context-switches")]
+    ContextSwitches,
+}
+
+/// How often a sample is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Rate {
+    /// Samples per second and CPU.
+    Frequency(u64),
+    /// Events per sample.
+    Period(u64),
 }
 
 /// What a kernel may not know or not allow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Feature {
     /// A count of lost samples per event (`PERF_FORMAT_LOST`, Linux 6.0).
@@ -35,6 +49,8 @@ pub(crate) enum Feature {
     Cgroups,
     /// Names of code that appears in the kernel: BPF programs, trampolines (Linux 5.1).
     KernelSymbols,
+    /// Records of every switch between threads (Linux 4.3).
+    SwitchRecords,
     /// A choice of the clock (Linux 4.1). Without it the clock is `sched_clock`.
     Clock,
     /// Device and inode in records of mappings, and which change of name is an exec (Linux 3.16).
@@ -57,11 +73,10 @@ pub(crate) const LADDER: [Feature; 7] = [
 ];
 
 /// How to sample.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Attributes {
     pub(crate) event: Event,
-    /// Samples per second and CPU.
-    pub(crate) frequency: u64,
+    pub(crate) rate: Rate,
     /// What this kernel does not know or allow.
     pub(crate) without: Vec<Feature>,
 }
@@ -75,43 +90,81 @@ pub(crate) struct Refusal {
     pub(crate) error: String,
 }
 
+impl Refusal {
+    pub(crate) fn new(event: Event, error: &io::Error) -> Self {
+        Self {
+            event,
+            errno: error.raw_os_error().unwrap_or_default(),
+            error: error.to_string(),
+        }
+    }
+}
+
 impl Attributes {
     /// Whether records have this.
     pub(crate) fn has(&self, feature: Feature) -> bool {
         !self.without.contains(&feature)
     }
 
+    /// What the samples consist of.
+    pub(crate) fn layout(&self) -> Layout {
+        Layout {
+            has_period: matches!(self.rate, Rate::Frequency(_)),
+            has_cgroup: self.has(Feature::Cgroups),
+        }
+    }
+
     fn builder(&self) -> Builder<'static> {
         let mut builder = match self.event {
             Event::Cycles => Builder::new(Hardware::CPU_CYCLES),
             Event::CpuClock => Builder::new(Software::CPU_CLOCK),
+            Event::ContextSwitches => Builder::new(Software::CONTEXT_SWITCHES),
         };
         let mut sample = SampleFlag::IP
             | SampleFlag::TID
             | SampleFlag::TIME
             | SampleFlag::CPU
-            | SampleFlag::PERIOD
             | SampleFlag::CALLCHAIN;
-        if self.has(Feature::Cgroups) {
+        if self.layout().has_cgroup {
             sample |= SampleFlag::CGROUP;
-            builder.cgroup(true);
+        }
+        // Asked for it, software events take every event as a sample, whatever the period.
+        if self.layout().has_period {
+            sample |= SampleFlag::PERIOD;
         }
         let mut format = ReadFormat::TOTAL_TIME_ENABLED | ReadFormat::TOTAL_TIME_RUNNING;
         if self.has(Feature::LostCount) {
             format |= ReadFormat::LOST;
         }
-        let mapped = self.has(Feature::Mmap2);
-        let symbols = self.has(Feature::KernelSymbols);
+        match self.rate {
+            Rate::Frequency(frequency) => builder.sample_frequency(frequency),
+            Rate::Period(period) => builder.sample_period(period),
+        };
         builder
             .any_pid()
             .exclude_kernel(!self.has(Feature::Kernel))
             .exclude_hv(!self.has(Feature::Kernel))
             // Hardware counters stop by themselves in deep idle.
             .exclude_idle(self.event == Event::CpuClock && self.has(Feature::ExcludeIdle))
-            .sample_frequency(self.frequency)
             .sample(sample)
             .read_format(format)
-            .sample_id_all(true)
+            .sample_id_all(true);
+        if self.event == Event::ContextSwitches {
+            builder.context_switch(self.has(Feature::SwitchRecords));
+        } else {
+            self.tell_of_tasks(&mut builder);
+        }
+        if self.has(Feature::Clock) {
+            builder.clockid(Clock::MONOTONIC);
+        }
+        builder
+    }
+
+    /// One event tells what becomes of tasks, their mappings and cgroups.
+    fn tell_of_tasks(&self, builder: &mut Builder<'_>) {
+        let mapped = self.has(Feature::Mmap2);
+        let symbols = self.has(Feature::KernelSymbols);
+        builder
             .mmap(true)
             .comm(true)
             .task(true)
@@ -119,11 +172,8 @@ impl Attributes {
             .comm_exec(mapped)
             .ksymbol(symbols)
             .bpf_event(symbols)
+            .cgroup(self.has(Feature::Cgroups))
             .build_id(mapped && self.has(Feature::BuildIds));
-        if self.has(Feature::Clock) {
-            builder.clockid(Clock::MONOTONIC);
-        }
-        builder
     }
 
     /// The first 128 bytes of `struct perf_event_attr` (`linux/perf_event.h`), as `perf.data` has it:
@@ -135,7 +185,8 @@ impl Attributes {
         bytes.extend(attr.type_.to_ne_bytes());
         bytes.extend(128_u32.to_ne_bytes());
         bytes.extend(attr.config.to_ne_bytes());
-        bytes.extend(self.frequency.to_ne_bytes());
+        let (Rate::Frequency(rate) | Rate::Period(rate)) = self.rate;
+        bytes.extend(rate.to_ne_bytes());
         bytes.extend(attr.sample_type.to_ne_bytes());
         bytes.extend(attr.read_format.to_ne_bytes());
         bytes.extend(attr._bitfield_1.get(0, 64).to_ne_bytes());
@@ -208,27 +259,14 @@ pub(crate) fn choose<T>(
         }
         let mut attributes = Attributes {
             event,
-            frequency,
+            rate: Rate::Frequency(frequency),
             without: without.to_vec(),
         };
-        let mut ladder = LADDER.into_iter();
-        let error = loop {
-            match open(&attributes) {
-                Ok(opened) => return Ok((attributes, opened, refusals)),
-                Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => {
-                    match ladder.next() {
-                        Some(feature) => attributes.without.push(feature),
-                        None => break error,
-                    }
-                }
-                Err(error) => break error,
-            }
+        let error = match climb_down(&mut attributes, &LADDER, open) {
+            Ok(opened) => return Ok((attributes, opened, refusals)),
+            Err(error) => error,
         };
-        refusals.push(Refusal {
-            event,
-            errno: error.raw_os_error().unwrap_or_default(),
-            error: error.to_string(),
-        });
+        refusals.push(Refusal::new(event, &error));
         // Nothing else will be opened either.
         if matches!(
             Errno::from_io_error(&error),
@@ -238,6 +276,45 @@ pub(crate) fn choose<T>(
         }
     }
     Err(refusals)
+}
+
+/// Opens the event of context switches as the other one could be opened, without records of every
+/// switch where the kernel has none.
+pub(crate) fn choose_switches<T>(
+    without: &[Feature],
+    period: u64,
+    open: &mut dyn FnMut(&Attributes) -> io::Result<T>,
+) -> Result<(Attributes, T), Refusal> {
+    let event = Event::ContextSwitches;
+    let mut attributes = Attributes {
+        event,
+        rate: Rate::Period(period),
+        without: without.to_vec(),
+    };
+    match climb_down(&mut attributes, &[Feature::SwitchRecords], open) {
+        Ok(opened) => Ok((attributes, opened)),
+        Err(error) => Err(Refusal::new(event, &error)),
+    }
+}
+
+/// Gives up one feature after the other while the kernel answers EINVAL.
+fn climb_down<T>(
+    attributes: &mut Attributes,
+    ladder: &[Feature],
+    open: &mut dyn FnMut(&Attributes) -> io::Result<T>,
+) -> io::Result<T> {
+    let mut ladder = ladder.iter();
+    loop {
+        match open(attributes) {
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => {
+                match ladder.next() {
+                    Some(feature) => attributes.without.push(*feature),
+                    None => return Err(error),
+                }
+            }
+            result => return result,
+        }
+    }
 }
 
 /// Whether the kernel has the event but does not give it.

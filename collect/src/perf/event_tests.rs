@@ -14,7 +14,7 @@ fn kernel(
         }
         let refusal = match attributes.event {
             Event::Cycles => cycles,
-            Event::CpuClock => clock,
+            _ => clock,
         };
         refusal.map_or(Ok(()), |errno| Err(errno.into()))
     }
@@ -94,7 +94,7 @@ fn refusals_are_told() {
 fn the_attributes_are_those_of_the_kernel_header() {
     let attributes = Attributes {
         event: Event::CpuClock,
-        frequency: 99,
+        rate: Rate::Frequency(99),
         without: vec![],
     };
     let bytes = attributes.encode();
@@ -132,4 +132,57 @@ fn the_attributes_are_those_of_the_kernel_header() {
         "neither exclude_kernel nor inherit"
     );
     assert_eq!(bytes[92..96], 1_i32.to_ne_bytes(), "CLOCK_MONOTONIC");
+}
+
+#[test]
+fn switches_are_counted_without_their_period_in_the_sample() {
+    let attributes = Attributes {
+        event: Event::ContextSwitches,
+        rate: Rate::Period(7),
+        without: vec![Feature::Cgroups],
+    };
+    let bytes = attributes.encode();
+    let u64_at = |at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap());
+    assert_eq!(
+        (u64_at(8), u64_at(16)),
+        (3, 7),
+        "PERF_COUNT_SW_CONTEXT_SWITCHES"
+    );
+    assert_eq!(
+        u64_at(24),
+        1 | 2 | 4 | 1 << 5 | 1 << 7,
+        "neither PERIOD nor CGROUP"
+    );
+    let flags = u64_at(40);
+    assert_eq!(
+        flags & (1 << 10 | 1 << 8 | 1 << 9 | 1 << 13),
+        0,
+        "no frequency, no side records"
+    );
+    assert!(flags & 1 << 26 != 0, "context_switch");
+}
+
+#[test]
+fn a_kernel_without_records_of_switches_gives_samples_alone() {
+    let unknown = &[Feature::SwitchRecords];
+    let found = choose_switches(&[Feature::LostCount], 7, &mut kernel(unknown, None, None));
+    let (attributes, ()) = found.unwrap();
+    assert_eq!(
+        attributes.without,
+        [Feature::LostCount, Feature::SwitchRecords]
+    );
+    assert_eq!(attributes.rate, Rate::Period(7));
+    let refused = choose_switches::<()>(&[], 1, &mut |_| Err(Errno::ACCESS.into())).unwrap_err();
+    assert_eq!(refused.event, Event::ContextSwitches);
+    assert!(is_forbidden(refused.errno));
+    // It is tried twice, whatever else is wrong with it.
+    let mut calls = 0;
+    let refused = choose_switches::<()>(&[], 1, &mut |_| {
+        calls += 1;
+        Err(Errno::INVAL.into())
+    });
+    assert_eq!(
+        (refused.unwrap_err().errno, calls),
+        (Errno::INVAL.raw_os_error(), 2)
+    );
 }

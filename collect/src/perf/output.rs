@@ -14,11 +14,14 @@ use super::perf_data::{self, build_id_text};
 use super::resolve::{Answer, Wanted};
 use super::sampling::Sampling;
 use super::settings::Settings;
+use super::switches::Switched;
 
 /// All that there is to tell.
 pub(crate) struct Findings<'a> {
     pub(crate) sampling: &'a Sampling,
+    pub(crate) switched: &'a Switched,
     pub(crate) settings: Settings,
+    pub(crate) frequency: u64,
     pub(crate) requested_frequency: u64,
     pub(crate) hits: &'a [Wanted],
     /// At the places of `hits`.
@@ -61,17 +64,26 @@ pub(crate) fn send(findings: &Findings<'_>, take: Take<'_>) -> io::Result<()> {
     )?;
     let sampling = findings.sampling;
     let mut answers = findings.answers.iter().flatten();
+    let kernel = answers.find_map(|answer| answer.kernel);
+    let cpus = findings.cpus_online;
     let around = perf_data::around(
         &sampling.attributes,
         &sampling.tables,
-        answers.find_map(|answer| answer.kernel),
+        kernel,
         sampling.kept() as u64,
-        (findings.cpus_online, findings.cpus_online),
+        (cpus, cpus),
     );
     let mut pieces = vec![&around.head[..]];
     pieces.extend(sampling.chunks.iter().map(Vec::as_slice));
     pieces.push(&around.tail);
-    take("perf/perf.data", data_outcome(findings), &pieces)
+    take("perf/perf.data", data_outcome(findings), &pieces)?;
+    let switched = findings.switched;
+    let around = switched.around(sampling, kernel, cpus);
+    let pieces = around
+        .as_ref()
+        .map(|a| [&a.head, switched.records(), &a.tail]);
+    let pieces = pieces.as_ref().map_or(&[][..], |pieces| pieces);
+    take("perf/switches.data", switched.outcome(), pieces)
 }
 
 /// Samples that are missing.
@@ -167,7 +179,7 @@ fn meta(findings: &Findings<'_>, unnamed: u64) -> Value {
         "event": sampling.attributes.event,
         "refused": sampling.refusals,
         "without": sampling.attributes.without,
-        "frequency_hz": sampling.attributes.frequency,
+        "frequency_hz": findings.frequency,
         "requested_frequency_hz": findings.requested_frequency,
         "clock": if sampling.attributes.has(Feature::Clock) { "monotonic" } else { "sched_clock" },
         "started_us": findings.span_us.0,
@@ -190,6 +202,7 @@ fn meta(findings: &Findings<'_>, unnamed: u64) -> Value {
         "names_us": findings.names_us,
         "kernel_symbols_hidden": findings.answers.iter().flatten().any(|answer| answer.is_hidden),
         "settings": findings.settings,
+        "switches": findings.switched.meta(),
     })
 }
 

@@ -10,9 +10,13 @@ pub(crate) mod kind {
     pub(crate) const COMM: u32 = 3;
     pub(crate) const THROTTLE: u32 = 5;
     pub(crate) const FORK: u32 = 7;
+    pub(crate) const EXIT: u32 = 4;
     pub(crate) const SAMPLE: u32 = 9;
     pub(crate) const MMAP2: u32 = 10;
     pub(crate) const LOST_SAMPLES: u32 = 13;
+    pub(crate) const SWITCH_CPU_WIDE: u32 = 15;
+    pub(crate) const KSYMBOL: u32 = 17;
+    pub(crate) const BPF_EVENT: u32 = 18;
     pub(crate) const CGROUP: u32 = 19;
     /// Of `perf` itself: every record up to the last of these is in the file.
     pub(crate) const FINISHED_ROUND: u32 = 68;
@@ -24,6 +28,8 @@ pub(crate) const MISC_BUILD_ID: u16 = 1 << 14;
 pub(crate) const MISC_EXEC: u16 = 1 << 13;
 /// `PERF_RECORD_MISC_MMAP_DATA`: the mapping is not executable.
 const MISC_DATA: u16 = 1 << 13;
+/// `PERF_RECORD_MISC_SWITCH_OUT`: the thread leaves its CPU.
+pub(crate) const MISC_SWITCH_OUT: u16 = 1 << 13;
 /// From here on an address of a call chain is a mark: which side the following ones are of.
 const CONTEXT_MAX: u64 = -4095_i64 as u64;
 /// `PERF_CONTEXT_KERNEL`.
@@ -32,6 +38,15 @@ pub(crate) const CONTEXT_KERNEL: u64 = -128_i64 as u64;
 pub(crate) const TRAILER_BYTES: usize = 24;
 /// A call chain is cut here; `kernel.perf_event_max_stack` can be set to more.
 const CHAIN: usize = 1024;
+
+/// What samples consist of, as they were asked for: always ip, pid and tid, time, CPU and call chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// Before the call chain.
+    pub(crate) has_period: bool,
+    /// Behind the call chain.
+    pub(crate) has_cgroup: bool,
+}
 
 /// A record, as far as it is needed here.
 #[derive(Debug, PartialEq, Eq)]
@@ -118,8 +133,8 @@ impl Sample<'_> {
     }
 }
 
-/// Reads a record; `has_cgroups` as the samples were asked for.
-pub(crate) fn parse(bytes: &[u8], has_cgroups: bool) -> Option<Record<'_>> {
+/// Reads a record.
+pub(crate) fn parse(bytes: &[u8], layout: Layout) -> Option<Record<'_>> {
     let kind = u32_at(bytes, 0)?;
     let misc = u16::from_ne_bytes(bytes.get(4..6)?.try_into().ok()?);
     let body = bytes.get(8..)?;
@@ -130,7 +145,7 @@ pub(crate) fn parse(bytes: &[u8], has_cgroups: bool) -> Option<Record<'_>> {
             .unwrap_or_default()
     };
     Some(match kind {
-        kind::SAMPLE => Record::Sample(sample(body, has_cgroups)?),
+        kind::SAMPLE => Record::Sample(sample(body, layout)?),
         kind::MMAP | kind::MMAP2 if misc & MISC_DATA == 0 => {
             Record::Mapping(mapping(kind, misc, body.get(..trailer?)?, time())?)
         }
@@ -152,20 +167,22 @@ pub(crate) fn parse(bytes: &[u8], has_cgroups: bool) -> Option<Record<'_>> {
     })
 }
 
-fn sample(body: &[u8], has_cgroups: bool) -> Option<Sample<'_>> {
-    // ip, pid and tid, time, cpu, period, then the chain behind its length.
-    let count = usize::try_from(u64_at(body, 40)?).ok()?;
-    let chain_ends = count.checked_mul(8)?.checked_add(48)?;
+fn sample(body: &[u8], layout: Layout) -> Option<Sample<'_>> {
+    // ip, pid and tid, time, cpu, perhaps period, then the chain behind its length.
+    let count_at = if layout.has_period { 40 } else { 32 };
+    let count = usize::try_from(u64_at(body, count_at)?).ok()?;
+    let chain_at = count_at + 8;
+    let chain_ends = count.checked_mul(8)?.checked_add(chain_at)?;
     Some(Sample {
         pid: u32_at(body, 8)?,
         tid: u32_at(body, 12)?,
         time: u64_at(body, 16)?,
-        cgroup: if has_cgroups {
+        cgroup: if layout.has_cgroup {
             u64_at(body, chain_ends)
         } else {
             None
         },
-        chain: body.get(48..chain_ends)?,
+        chain: body.get(chain_at..chain_ends)?,
     })
 }
 
@@ -194,6 +211,23 @@ fn mapping(kind: u32, misc: u16, body: &[u8], time: u64) -> Option<MappingRecord
     })
 }
 
+/// Whether a record tells what became of tasks, mappings, cgroups or the kernel's code.
+pub(crate) fn is_side_record(bytes: &[u8]) -> bool {
+    matches!(
+        u32_at(bytes, 0),
+        Some(
+            kind::MMAP
+                | kind::COMM
+                | kind::EXIT
+                | kind::FORK
+                | kind::MMAP2
+                | kind::KSYMBOL
+                | kind::BPF_EVENT
+                | kind::CGROUP
+        )
+    )
+}
+
 /// A text up to the zero that ends it.
 fn text(bytes: &[u8]) -> &[u8] {
     bytes.split(|byte| *byte == 0).next().unwrap_or_default()
@@ -209,7 +243,7 @@ pub(crate) fn records(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     let bytes = bytes.get(at..at.checked_add(4)?)?;
     Some(u32::from_ne_bytes(bytes.try_into().ok()?))
 }
@@ -222,6 +256,11 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const WHOLE: Layout = Layout {
+        has_period: true,
+        has_cgroup: true,
+    };
 
     fn record(kind: u32, misc: u16, body: &[u8]) -> Vec<u8> {
         let mut bytes = kind.to_ne_bytes().to_vec();
@@ -255,7 +294,7 @@ mod tests {
             0x20,
         ];
         let bytes = record(kind::SAMPLE, 1, &sample_body(&chain, 42));
-        let Some(Record::Sample(sample)) = parse(&bytes, true) else {
+        let Some(Record::Sample(sample)) = parse(&bytes, WHOLE) else {
             panic!("no sample");
         };
         assert_eq!((sample.pid, sample.tid, sample.time), (7, 8, 5));
@@ -275,14 +314,30 @@ mod tests {
     }
 
     #[test]
+    fn samples_of_switches_have_no_period() {
+        let mut body = sample_body(&[CONTEXT_KERNEL, 0xffff_0010], 42);
+        body.drain(32..40);
+        let layout = Layout {
+            has_period: false,
+            has_cgroup: true,
+        };
+        let bytes = record(kind::SAMPLE, 1, &body);
+        let Some(Record::Sample(sample)) = parse(&bytes, layout) else {
+            panic!("no sample");
+        };
+        assert_eq!((sample.pid, sample.time, sample.cgroup), (7, 5, Some(42)));
+        assert_eq!(sample.hits().count(), 1);
+    }
+
+    #[test]
     fn a_torn_record_is_no_record() {
         let whole = record(kind::SAMPLE, 1, &sample_body(&[1, 2, 3], 42));
         for length in 0..whole.len() {
-            let _ = parse(&whole[..length], true);
+            let _ = parse(&whole[..length], WHOLE);
         }
         let mut wild = whole.clone();
         wild[48..56].copy_from_slice(&u64::MAX.to_ne_bytes());
-        assert_eq!(parse(&wild, true), None);
+        assert_eq!(parse(&wild, WHOLE), None);
         assert_eq!(records(&[0; 64]).count(), 0, "a length of zero ends it");
         assert_eq!(records(&[&whole[..], &whole[..20]].concat()).count(), 1);
     }
@@ -301,7 +356,7 @@ mod tests {
         with_file.extend(b"/bin/a\0\0");
         with_file.extend([0; TRAILER_BYTES]);
         let bytes = record(kind::MMAP2, 2, &with_file);
-        let Some(Record::Mapping(mapping)) = parse(&bytes, true) else {
+        let Some(Record::Mapping(mapping)) = parse(&bytes, WHOLE) else {
             panic!("no mapping");
         };
         assert_eq!(mapping.file, Some((8, 1, 99)));
@@ -313,7 +368,7 @@ mod tests {
         with_id.extend(b"/bin/a\0\0");
         with_id.extend([0; TRAILER_BYTES]);
         let bytes = record(kind::MMAP2, 2 | MISC_BUILD_ID, &with_id);
-        let Some(Record::Mapping(mapping)) = parse(&bytes, true) else {
+        let Some(Record::Mapping(mapping)) = parse(&bytes, WHOLE) else {
             panic!("no mapping");
         };
         assert_eq!(mapping.build_id, Some(&[0xab; 20][..]));

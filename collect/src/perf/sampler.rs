@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use super::assistant::READ;
 use super::helper::{self, Office};
 use super::sampling::Sampling;
 use super::settings::Settings;
+use super::switches::{Switched, Watcher};
 use super::wire::{Config, Part, Reply, Stop};
 use super::{frame, output};
 use crate::clock;
@@ -27,6 +28,8 @@ const DRAIN: Duration = Duration::from_millis(250);
 const LOOK: u32 = 4;
 /// How long the assistant may go on when sampling has ended.
 const LAST_LOOKS: Duration = Duration::from_millis(300);
+/// How long the one that watches switches may take for its last report.
+const LAST_REPORT: Duration = Duration::from_millis(300);
 /// It stops by itself when the capture forgets it.
 const FORGOTTEN: Duration = Duration::from_secs(5);
 /// File descriptors that are asked for: rings, and files of processes.
@@ -44,6 +47,7 @@ pub(crate) fn run(mut socket: UnixStream) -> io::Result<()> {
     if !is_live(&proc) {
         return frame::send(&mut socket, &Reply::NotLive);
     }
+    let mut watcher = Watcher::hire(&proc, system.as_ref());
     let settings = Settings::read(&proc);
     let frequency = settings.allowed(config.frequency);
     let online = online(system.as_ref());
@@ -56,6 +60,9 @@ pub(crate) fn run(mut socket: UnixStream) -> io::Result<()> {
         return frame::send(&mut socket, &Reply::Failed(error.to_string()));
     }
     frame::send(&mut socket, &Reply::Started)?;
+    if let Ok(watcher) = &mut watcher {
+        watcher.begin(&sampling.attributes.without, config.window_us);
+    }
     let (is_own_proc, shares_pids) = shares_pids(&proc);
     if is_own_proc {
         for pid in pids(&proc) {
@@ -69,17 +76,24 @@ pub(crate) fn run(mut socket: UnixStream) -> io::Result<()> {
         system.as_ref(),
         &mut sampling,
         &mut office,
+        watcher.as_mut().ok(),
         forgotten,
     )?;
     let ended = clock::now();
-    let ends = Instant::now() + Duration::from_micros(stop.time_us);
     let began = Instant::now();
-    let hits = sampling.hits();
+    let ends = began + Duration::from_micros(stop.time_us);
+    let mut switched = match watcher {
+        Ok(watcher) => watcher.end(&mut sampling, began + LAST_REPORT),
+        Err(error) => Switched::nothing(error.to_string()),
+    };
+    let hits = sampling.hits(&mut switched);
     let answers = helper::names(&sampling.tables, &hits, office.proc(), ends);
     let names_us = began.elapsed().as_micros() as u64;
     let findings = output::Findings {
         sampling: &sampling,
+        switched: &switched,
         settings,
+        frequency,
         requested_frequency: config.frequency,
         hits: &hits,
         answers: &answers,
@@ -111,18 +125,23 @@ fn sample(
     system: Option<&OwnedFd>,
     sampling: &mut Sampling,
     office: &mut Office,
+    mut watcher: Option<&mut Watcher>,
     forgotten: Instant,
 ) -> io::Result<Stop> {
     let mut drains: u32 = 0;
     let mut next = Instant::now() + DRAIN;
     let stop: Stop = loop {
         office.work(sampling);
-        if wait(
-            socket,
-            office,
-            next.saturating_duration_since(Instant::now()),
-        ) {
+        let others = [
+            office.socket(),
+            watcher.as_ref().and_then(|watcher| watcher.socket()),
+        ];
+        let time = next.saturating_duration_since(Instant::now());
+        if wait(socket, others, time) {
             break frame::receive(&mut socket)?;
+        }
+        if let Some(watcher) = &mut watcher {
+            watcher.hear(sampling);
         }
         if Instant::now() < next {
             continue;
@@ -138,6 +157,9 @@ fn sample(
             sampling.follow(&online(system), clock::now().monotonic_us);
         }
     };
+    if let Some(watcher) = watcher {
+        watcher.stop();
+    }
     sampling.end();
     let until = Instant::now() + LAST_LOOKS;
     while office.is_busy(sampling) && Instant::now() < until {
@@ -151,16 +173,16 @@ fn sample(
     Ok(stop)
 }
 
-/// Waits for the capture, the assistant or the next drain; whether the capture has said something.
-fn wait(socket: &UnixStream, office: &Office, time: Duration) -> bool {
+/// Waits for the capture, the others or the next drain; whether the capture has said something.
+fn wait(socket: &UnixStream, others: [Option<BorrowedFd<'_>>; 2], time: Duration) -> bool {
     let time = Timespec {
         tv_sec: time.as_secs() as i64,
         tv_nsec: time.subsec_nanos().into(),
     };
     let control = socket.as_fd();
     let mut sockets = vec![PollFd::from_borrowed_fd(control, PollFlags::IN)];
-    if let Some(answers) = office.socket() {
-        sockets.push(PollFd::from_borrowed_fd(answers, PollFlags::IN));
+    for other in others.into_iter().flatten() {
+        sockets.push(PollFd::from_borrowed_fd(other, PollFlags::IN));
     }
     let _ = poll(&mut sockets, Some(&time));
     sockets
@@ -221,7 +243,7 @@ fn pids(proc: &OwnedFd) -> Vec<u32> {
 }
 
 /// CPUs that are online; the first one at least.
-fn online(system: Option<&OwnedFd>) -> Vec<u32> {
+pub(crate) fn online(system: Option<&OwnedFd>) -> Vec<u32> {
     let file = system.and_then(|folder| openat(folder, "online", READ, Mode::empty()).ok());
     let mut text = [0; 4096];
     let count = file.and_then(|file| rustix::io::read(&file, &mut text).ok());

@@ -1,16 +1,17 @@
 //! What is sampled: rings, records, tables. It never waits for anything.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::io;
 
 use rustix::io::Errno;
 
-use super::event::{self, Attributes, Feature, Refusal, Ring};
-use super::module::{KERNEL, ModuleId};
+use super::event::{self, Attributes, Refusal, Ring};
+use super::hits::Hits;
 use super::perf_data;
 use super::record::{self, Record};
 use super::resolve::Wanted;
 use super::seen::{Seen, Task};
+use super::switches::Switched;
 use super::tables::Tables;
 
 /// Records that are kept: ten seconds of 128 busy CPUs take 25 MiB.
@@ -18,8 +19,6 @@ const RECORD_BYTES: usize = 48 << 20;
 const CHUNK_BYTES: usize = 1 << 20;
 /// Processes and threads that may wait to be looked at.
 const QUEUE: usize = 1 << 17;
-/// Distinct addresses that are counted.
-const ADDRESSES: usize = 1 << 20;
 
 /// Counts of what happened.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,8 +31,7 @@ pub(crate) struct Counts {
     /// As `PERF_RECORD_LOST` tells; it misses those at the end.
     pub(crate) lost_records: u64,
     pub(crate) throttled: u64,
-    /// Samples whose call chain broke: an address was outside of every mapping. What a function
-    /// without a frame pointer leaves there is no caller, nor is what comes behind it.
+    /// Samples whose call chain broke.
     pub(crate) broken: u64,
     /// Addresses beyond those that are counted.
     pub(crate) not_counted: u64,
@@ -179,8 +177,7 @@ impl Sampling {
     }
 
     fn take(&mut self, bytes: &[u8]) {
-        let has_cgroups = self.attributes.has(Feature::Cgroups);
-        let parsed = record::parse(bytes, has_cgroups).unwrap_or(Record::Other);
+        let parsed = record::parse(bytes, self.attributes.layout()).unwrap_or(Record::Other);
         let is_sample = matches!(parsed, Record::Sample(_));
         match parsed {
             Record::Sample(sample) => self.sampled(sample.pid, sample.tid),
@@ -215,7 +212,7 @@ impl Sampling {
     }
 
     /// Whoever is sampled gets looked at once.
-    fn sampled(&mut self, pid: u32, tid: u32) {
+    pub(crate) fn sampled(&mut self, pid: u32, tid: u32) {
         if pid == 0 || pid > i32::MAX as u32 {
             return;
         }
@@ -309,66 +306,17 @@ impl Sampling {
         }
     }
 
-    /// Goes through all samples: where were they, and how often? The most hit modules come first.
-    pub(crate) fn hits(&mut self) -> Vec<Wanted> {
-        let has_cgroups = self.attributes.has(Feature::Cgroups);
-        let mut places: HashMap<(u32, u64, bool), Option<(ModuleId, u64)>> = HashMap::new();
-        let mut counts: HashMap<(ModuleId, u64), u64> = HashMap::new();
-        let chunks = std::mem::take(&mut self.chunks);
-        for bytes in chunks.iter().flat_map(|chunk| record::records(chunk)) {
-            let Some(Record::Sample(sample)) = record::parse(bytes, has_cgroups) else {
-                continue;
-            };
-            let executed = self
-                .tables
-                .processes
-                .get(&sample.pid)
-                .and_then(|p| p.executed);
-            let is_new = executed.is_some_and(|executed| executed <= sample.time);
-            for hit in sample.hits() {
-                let place = if hit.is_kernel {
-                    Some((KERNEL, hit.address))
-                } else {
-                    let key = (sample.pid, hit.address, is_new);
-                    places.get(&key).copied().unwrap_or_else(|| {
-                        let place = self.tables.find(sample.pid, hit.address, sample.time);
-                        if places.len() < ADDRESSES {
-                            places.insert(key, place);
-                        }
-                        place
-                    })
-                };
-                match place {
-                    None => {
-                        self.counts.broken += 1;
-                        break;
-                    }
-                    Some(place) if counts.len() < ADDRESSES || counts.contains_key(&place) => {
-                        *counts.entry(place).or_default() += 1;
-                    }
-                    Some(_) => self.counts.not_counted += 1,
-                }
-            }
+    /// Counts where all samples were, and those of switches.
+    pub(crate) fn hits(&mut self, switched: &mut Switched) -> Vec<Wanted> {
+        let layout = self.attributes.layout();
+        let mut hits = Hits::default();
+        for chunk in &self.chunks {
+            self.counts.broken += hits.count(&self.tables, chunk, layout);
         }
-        self.chunks = chunks;
-        by_module(counts)
+        switched.count(&mut hits, &self.tables);
+        self.counts.not_counted = hits.not_counted;
+        hits.by_module()
     }
-}
-
-fn by_module(counts: HashMap<(ModuleId, u64), u64>) -> Vec<Wanted> {
-    let mut modules: HashMap<ModuleId, Vec<(u64, u64)>> = HashMap::new();
-    for ((module, offset), count) in counts {
-        modules.entry(module).or_default().push((offset, count));
-    }
-    let mut wanted: Vec<Wanted> = modules
-        .into_iter()
-        .map(|(module, mut hits)| {
-            hits.sort_unstable();
-            Wanted { module, hits }
-        })
-        .collect();
-    wanted.sort_by_key(|wanted| (std::cmp::Reverse(wanted.frames()), wanted.module));
-    wanted
 }
 
 /// A deep chain takes 1 KiB; between two drains a ring must not fill by half.

@@ -11,23 +11,6 @@ fn a_ring_holds_twice_what_comes_between_two_drains() {
 }
 
 #[test]
-fn the_most_hit_module_comes_first() {
-    let counts = HashMap::from([((5, 16), 1), ((7, 8), 3), ((7, 4), 1), ((0, 99), 2)]);
-    let order: Vec<_> = by_module(counts)
-        .iter()
-        .map(|w| (w.module, w.hits.clone()))
-        .collect();
-    assert_eq!(
-        order,
-        [
-            (7, vec![(4, 1), (8, 3)]),
-            (0, vec![(99, 2)]),
-            (5, vec![(16, 1)])
-        ]
-    );
-}
-
-#[test]
 fn processors_come_and_go() {
     let Ok(mut sampling) = Sampling::open(99, &[0]) else {
         println!("skipped: no sampling here");

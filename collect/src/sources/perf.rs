@@ -1,4 +1,5 @@
-//! The CPU profile of every process and the kernel while the window runs, with its names.
+//! The CPU profile of every process and the kernel while the window runs, and where threads waited, with
+//! the names.
 //!
 //! The sampler (`perf.rs`) is a process of its own. It begins here, before the first readings, ends
 //! with the window, and what it answers is stored after the last readings.
@@ -14,12 +15,12 @@ use crate::source::{Cx, Estimate, Hazard, Privacy, Source};
 pub(crate) static SOURCE: Source = Source {
     id: perf::SOURCE_ID,
     order: 5,
-    about: "CPU samples of every process and the kernel during the window, with symbols",
+    about: "CPU samples of every process and the kernel, switches between threads, with symbols",
     reads: &[
         "perf_event_open",
         "/proc/*/{stat,cgroup,status,maps,map_files/*}",
         "/proc/*/root/tmp/perf-*.map",
-        "/proc/kallsyms",
+        "/proc/{kallsyms,stat}",
     ],
     hazard: Hazard::Safe,
     privacy: Privacy::Records,

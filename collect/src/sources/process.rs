@@ -1,14 +1,16 @@
 //! Every process and every blocked thread, with the kernel stack that it waits in.
 //!
 //! Only files that never take a process's mmap lock are read here, so a process that hangs on that
-//! lock is captured like any other. A process is known by its pid and its start time.
+//! lock is captured like any other. A process is known by its pid and its start time. Blocked threads
+//! are looked at each second of the window (`sweep.rs`).
 
 use std::time::Duration;
 
 use freezeframe_bundle::Outcome;
 
-use crate::processes::{self, pids};
+use crate::processes::{self, AT_ONCE, each_thread, pids, stat_of};
 use crate::source::{Ask, Cx, Estimate, FILE, Hazard, Privacy, Source};
+use crate::sweep::{Sweep, THREAD_FILES};
 
 /// Files of a process, the most telling first.
 const FILES: [&str; 9] = [
@@ -26,20 +28,16 @@ const FILES: [&str; 9] = [
 const COUNTERS: [&str; 3] = ["stat", "io", "schedstat"];
 /// Namespaces that place a process in a container.
 const NAMESPACES: [&str; 3] = ["ns/net", "ns/pid", "ns/mnt"];
-/// Files of a blocked thread.
-const THREAD_FILES: [&str; 5] = ["stat", "stack", "wchan", "syscall", "comm"];
-/// Field of `num_threads` behind the command's closing parenthesis (proc(5), field 20).
-const NUM_THREADS: usize = 17;
 
 /// The source.
 pub(crate) static SOURCE: Source = Source {
     id: "process",
     order: 40,
-    about: "every process; every thread in uninterruptible sleep with its kernel stack",
+    about: "every process; blocked threads and waiting ones of kubelet and runtimes, each second",
     reads: &[
         "/proc/*/{stat,status,cgroup,wchan,io,schedstat,oom_score,oom_score_adj,limits}",
         "/proc/*/ns/{net,pid,mnt}",
-        "/proc/*/task/*/{stat,stack,wchan,syscall,comm} of blocked threads",
+        "/proc/*/task/*/{stat,stack,wchan,syscall,comm} of blocked and waiting threads",
     ],
     hazard: Hazard::Safe,
     privacy: Privacy::Names,
@@ -66,69 +64,29 @@ fn capture(cx: &mut Cx<'_>) -> Result<(), Outcome> {
         let Some(pid) = name.strip_suffix("/stat") else {
             return;
         };
-        match state_and_threads(bytes) {
-            (_, 2..) => with_threads.push(pid.to_owned()),
-            (b'D', _) => blocked.push(format!("{pid}/task/{pid}")),
-            _ => {}
+        let stat = stat_of(bytes);
+        if stat.threads > 1 {
+            with_threads.extend(pid.parse::<u32>());
+        } else if stat.state == b'D' {
+            blocked.push(format!("{pid}/task/{pid}"));
         }
     });
-    for pid in with_threads {
-        blocked_threads(cx, &pid, &mut blocked);
+    for pids in with_threads.chunks(AT_ONCE) {
+        each_thread(cx, pids, "stat", &mut |thread, bytes| {
+            if stat_of(bytes).state == b'D' {
+                blocked.push(thread);
+            }
+        });
     }
-    for thread in blocked {
+    for thread in &blocked {
         cx.try_files(&format!("/proc/{thread}"), &THREAD_FILES);
     }
-    Ok(())
-}
-
-/// Looks at every thread of a process for those in uninterruptible sleep.
-fn blocked_threads(cx: &mut Cx<'_>, pid: &str, blocked: &mut Vec<String>) {
-    let folder = format!("/proc/{pid}/task");
-    let threads = cx.list(&folder);
-    let stats = threads
-        .iter()
-        .map(|name| [&name.bytes, &b"/stat"[..]].concat());
-    let stats: Vec<_> = stats.collect();
-    cx.peek_each(&folder, &stats, FILE, &mut |name, bytes| {
-        if state_and_threads(bytes).0 == b'D' {
-            let tid = String::from_utf8_lossy(name).replace("/stat", "");
-            blocked.push(format!("{pid}/task/{tid}"));
-        }
-    });
-}
-
-/// The state and the number of threads in `/proc/PID/stat`; the command may hold anything, so
-/// fields count from its last parenthesis.
-fn state_and_threads(stat: &[u8]) -> (u8, u64) {
-    let fields = stat
-        .iter()
-        .rposition(|b| *b == b')')
-        .and_then(|end| stat.get(end + 2..));
-    let Some(fields) = fields else {
-        return (b'?', 1);
-    };
-    let mut fields = fields.split(|b| *b == b' ');
-    let state = fields
-        .next()
-        .and_then(|f| f.first())
-        .copied()
-        .unwrap_or(b'?');
-    let threads = fields
-        .nth(NUM_THREADS - 1)
-        .and_then(|field| std::str::from_utf8(field).ok()?.parse().ok())
-        .unwrap_or(1);
-    (state, threads)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_may_hold_anything() {
-        let stat = b"7 (a) R 9 (b\n) D 1 7 7 0 -1 4194624 0 0 0 0 0 0 0 0 20 0 12 0 5 0 0\n";
-        assert_eq!(state_and_threads(stat), (b'D', 12));
-        assert_eq!(state_and_threads(b"cut off"), (b'?', 1));
-        assert_eq!(state_and_threads(b"1 (x)"), (b'?', 1));
+    if is_first {
+        cx.sweep_each_second(Sweep::new(blocked));
+    } else if let Some(sweep) = cx.end_sweeps()
+        && let Some((lines, outcome)) = sweep.account()
+    {
+        cx.answer("calls/sweep.jsonl", lines, outcome, Duration::ZERO);
     }
+    Ok(())
 }

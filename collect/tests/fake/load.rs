@@ -35,12 +35,46 @@ int main(void) {
 }
 "#;
 
+/// Waits for a clock and for a disk, and tells of each: from, until (`CLOCK_MONOTONIC`), and the CPU
+/// time meanwhile; nanoseconds.
+pub(crate) const WAIT: &str = r#"
+#include <fcntl.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+static long now(clockid_t clock) {
+  struct timespec t;
+  clock_gettime(clock, &t);
+  return t.tv_sec * 1000000000L + t.tv_nsec;
+}
+static void sleep_a_little(void) { nanosleep(&(struct timespec){0, 20000000}, 0); }
+static void write_a_little(void) {
+  static char block[4096];
+  static int file = -1;
+  if (file < 0) file = open("written", O_RDWR | O_CREAT, 0600);
+  if (pwrite(file, block, sizeof block, 0) > 0) fsync(file);
+}
+int main(void) {
+  setvbuf(stdout, 0, _IOLBF, 0);
+  for (int i = 0;; i++) {
+    long cpu = now(CLOCK_THREAD_CPUTIME_ID), from = now(CLOCK_MONOTONIC);
+    i % 2 ? sleep_a_little() : write_a_little();
+    long until = now(CLOCK_MONOTONIC);
+    printf("%ld %ld %ld\n", from, until, now(CLOCK_THREAD_CPUTIME_ID) - cpu);
+  }
+}
+"#;
+
 /// A program that runs until this is dropped.
 pub(crate) struct Load(Child);
 
 impl Load {
     pub(crate) fn start(command: &mut Command) -> Self {
         Self(command.spawn().unwrap())
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
     }
 }
 

@@ -60,6 +60,7 @@ pub fn quality(loaded: &Loaded) -> Quality {
     const SHOWN: usize = 20;
     let mut problems = Vec::new();
     match &loaded.contents.summary {
+        None if loaded.kind.is_some() => {}
         None => problems.push(
             "The bundle was not sealed: the capture was killed, or the file is cut.".to_owned(),
         ),

@@ -16,9 +16,10 @@ pub(super) fn section(tables: &Tables) -> Section {
 const BLOCKED: Spec = Spec {
     title: "Where blocked threads wait",
     needs: &["process"],
-    sql: "SELECT stack_top, threads_count, lasting_threads_count, example_comm, example_pid, stack FROM blocked_stack ORDER BY threads_count DESC",
+    sql: "SELECT stack_top, state, threads_count, lasting_threads_count, example_comm, example_pid, stack FROM blocked_stack ORDER BY threads_count DESC",
     columns: &[
         shown("stack_top", "waiting in", Show::Text),
+        shown("state", "state", Show::Text),
         shown("threads_count", "threads", Show::Count),
         shown("lasting_threads_count", "all the time", Show::Count),
         shown("example_comm", "for example", Show::Text),
