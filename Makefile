@@ -3,7 +3,7 @@
 CARGO ?= cargo
 DEMO  ?= dist/demo
 
-.PHONY: demo build test check static fmt bless bench bench-faults fuzz deps
+.PHONY: demo build test check static fmt bless bench bench-faults fuzz deps image
 
 demo: build ## freeze this machine for 10 s, explain it, name the report
 	@scripts/demo.sh $(DEMO)
@@ -20,6 +20,9 @@ dist/analyze:
 	@mkdir -p dist
 	$(CARGO) build --release -p freezeframe-analyze
 	@cp -f target/release/analyze dist/analyze
+
+image: dist/collect ## the static binary as an OCI image, dist/collect-image.tar
+	scripts/image.sh dist/collect dist/collect-image.tar
 
 test: deps check static ## everything; the collector's tests run the static binary
 	FREEZEFRAME_COLLECT=$(CURDIR)/dist/collect $(CARGO) test --workspace

@@ -3,7 +3,7 @@
 include!("../build-registry.rs");
 
 fn main() -> std::io::Result<()> {
-    for folder in ["findings", "../report-templates"] {
+    for folder in ["findings", "root-causes", "../report-templates"] {
         println!("cargo:rerun-if-changed={folder}");
     }
     register("pub", "tables", "TABLES", "TABLE", "crate::table::Table")?;

@@ -272,7 +272,7 @@ pub struct ExportArgs {
 /// Formats of `export`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ExportFormat {
-    /// A line per stack, as FlameGraph and inferno read it
+    /// A line per stack, as `flamegraph.pl` and `inferno` read it
     Folded,
     /// For `go tool pprof`, Pyroscope, Parca
     Pprof,

@@ -167,7 +167,9 @@ fn stem<'a>(bundle: &'a Path, unnamed: &'a str) -> &'a str {
     let name = bundle.file_name().and_then(|name| name.to_str());
     let name = name.filter(|name| *name != "-").unwrap_or(unnamed);
     let name = name.strip_suffix(".partial").unwrap_or(name);
-    name.strip_suffix(".tar.zst").unwrap_or(name)
+    let known = [".tar.zst", ".pb.gz", ".pprof", ".data", ".txt"];
+    let stem = known.iter().find_map(|suffix| name.strip_suffix(suffix));
+    stem.filter(|stem| !stem.is_empty()).unwrap_or(name)
 }
 
 /// Writes a file whole or not at all; `-` is standard output.

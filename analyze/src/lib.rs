@@ -4,13 +4,16 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod cause;
 pub mod cli;
 pub mod command;
 pub mod decrypt;
 pub mod derived;
+pub mod document;
 pub mod evaluate;
 pub mod exit;
 pub mod finding;
+pub mod kubernetes;
 pub mod message;
 pub mod open;
 pub mod profile;

@@ -51,7 +51,8 @@ pub fn render(
         .collect()
 }
 
-fn value(cell: &Cell) -> Value {
+/// A cell as templates see it.
+pub(crate) fn value(cell: &Cell) -> Value {
     match cell {
         Cell::Null => Value::from(()),
         Cell::Text(value) => Value::from(value.as_str()),

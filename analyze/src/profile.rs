@@ -5,6 +5,8 @@
 //! Names, stacks and tasks are stored once and referred to by number: a node with 128 busy CPUs has
 //! a hundred thousand samples of some thousand stacks.
 
+use std::collections::BTreeMap;
+
 mod assemble;
 pub mod blocked;
 pub mod bundled;
@@ -13,10 +15,12 @@ pub mod choice;
 pub(crate) mod corpus;
 pub mod debug_files;
 mod demangle;
+pub mod excerpt;
 pub mod export;
 pub mod flamegraph;
 pub mod fold;
 pub mod goroutine;
+pub mod heat;
 mod modules;
 mod notes;
 pub mod perf_data;
@@ -177,6 +181,8 @@ pub struct Profile {
     pub notes: Vec<String>,
     /// Paths of modules whose functions have no names, and why.
     pub missing_names: Vec<(String, String)>,
+    /// Build id of modules in hexadecimal digits, by path; not of a path that had several.
+    pub build_ids: BTreeMap<String, String>,
     /// The functions.
     pub symbols: Symbols,
     /// The stacks, outermost frame first.
@@ -205,6 +211,7 @@ impl Profile {
             frames_unnamed: 0,
             notes: Vec::new(),
             missing_names: Vec::new(),
+            build_ids: BTreeMap::new(),
             symbols: Symbols::default(),
             stacks: Stacks::default(),
             tasks: Vec::new(),

@@ -16,7 +16,7 @@ use sqlparser::ast::{
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
 
-use crate::finding::parse::nearest;
+use crate::document::nearest;
 use crate::table::{Cell, Tables, Type};
 
 /// The answer of a query.

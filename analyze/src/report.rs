@@ -4,6 +4,8 @@
 //! templates of `report-templates/`.
 
 pub mod chart;
+pub mod flames;
+pub mod map;
 pub mod model;
 pub mod page;
 pub mod sections;
@@ -12,6 +14,7 @@ pub mod view;
 pub use model::Model;
 pub use page::html;
 
+use crate::cause;
 use crate::evaluate::Evaluated;
 use crate::table::Loaded;
 
@@ -23,10 +26,11 @@ pub fn model(loaded: &Loaded, evaluated: &[Evaluated]) -> anyhow::Result<Model> 
         header: sections::header::header(loaded),
         quality: sections::header::quality(loaded),
         counts: sections::findings::counts(evaluated),
+        causes: cause::diagnose(evaluated, &cause::library()),
         findings: sections::findings::cards(evaluated),
         not_assessed: sections::findings::not_assessed(evaluated),
         broken: sections::findings::broken(evaluated),
         clear: sections::findings::clear(evaluated),
-        sections: sections::all(&loaded.tables),
+        sections: sections::all(loaded),
     })
 }

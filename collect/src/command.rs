@@ -68,21 +68,31 @@ pub(crate) fn run(args: &RunArgs, stop: &Stop, is_terminal: bool) -> anyhow::Res
     let limits = Limits {
         window: Duration::from_secs(args.window),
         frequency: args.frequency,
+        call_graph: args.call_graph,
         deadline: Duration::from_secs(args.deadline),
         max_bytes: args.max_bytes,
         max_memory_bytes: args.max_memory,
     };
     let mut show = Show::new(args, is_terminal, plan.len());
-    let staff = Staff { pool, sampler };
+    let staff = Staff {
+        pool,
+        sampler,
+        services: args.services.clone(),
+    };
     let sealed = capture::run(staff, &plan, limits, stop, bundle, &mut |record| {
         show.source(record);
     })
     .with_context(|| format!("what was captured until then is in `{shown}`"))?;
+    let written = sealed.output.gauge().written_bytes();
     let path = sealed.output.finish()?;
     if !sealed.was_protected && !args.quiet {
         eprintln!("! no process could be forked: a read that hangs would have hung the capture");
     }
     show.end(&sealed.summary, &lacks);
+    if path.is_none() && !args.quiet {
+        // Whoever receives a stream from afar can tell by this line whether all of it arrived.
+        eprintln!("{written} bytes to standard output");
+    }
     if args.json {
         let json = serde_json::to_string_pretty(&sealed.summary)?;
         print(&format!("{json}\n"), path.is_none())?;

@@ -17,8 +17,8 @@ pub(crate) struct Tally {
 /// What processes of the collector have cost.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
-    user_ticks: u64,
-    system_ticks: u64,
+    user_us: u64,
+    system_us: u64,
     /// Of the largest of them.
     peak_rss_bytes: u64,
 }
@@ -26,33 +26,41 @@ pub(crate) struct Usage {
 impl Usage {
     /// What a process has cost, its children not counted; nothing for one that is gone.
     pub(crate) fn of(pid: Pid) -> Self {
-        let ticks = file_of(pid, "stat").and_then(|stat| ticks(&stat));
-        let [user_ticks, system_ticks, ..] = ticks.unwrap_or_default();
+        let [user_us, system_us, ..] = times_us(pid);
+        // Ticks round down, twice for each process: a short capture by several processes would
+        // look a fifth cheaper than it is. This counts nanoseconds, of the first thread only.
+        let schedstat = file_of(pid, "schedstat");
+        let ran_us = schedstat.and_then(|text| on_cpu_us(&text)).unwrap_or(0);
+        let rest_us = ran_us.saturating_sub(user_us + system_us);
+        let user_rest_us = rest_us * user_us / (user_us + system_us).max(1);
         let status = file_of(pid, "status");
         Self {
-            user_ticks,
-            system_ticks,
+            user_us: user_us + user_rest_us,
+            system_us: system_us + rest_us - user_rest_us,
             peak_rss_bytes: status.and_then(|s| peak_rss_bytes(&s)).unwrap_or_default(),
         }
     }
 
     /// What a process has cost with its children that have ended and were waited for.
     pub(crate) fn with_children(pid: Pid) -> Self {
-        let stat = file_of(pid, "stat");
-        let [user, system, child_user, child_system] =
-            stat.and_then(|stat| ticks(&stat)).unwrap_or_default();
-        Self {
-            user_ticks: user + child_user,
-            system_ticks: system + child_system,
-            ..Self::of(pid)
-        }
+        let [.., user_us, system_us] = times_us(pid);
+        Self::of(pid).and(Self {
+            user_us,
+            system_us,
+            peak_rss_bytes: 0,
+        })
+    }
+
+    /// CPU time of both kinds.
+    pub(crate) fn cpu_time(self) -> Duration {
+        Duration::from_micros(self.user_us + self.system_us)
     }
 
     /// Both together.
     pub(crate) fn and(self, other: Self) -> Self {
         Self {
-            user_ticks: self.user_ticks + other.user_ticks,
-            system_ticks: self.system_ticks + other.system_ticks,
+            user_us: self.user_us + other.user_us,
+            system_us: self.system_us + other.system_us,
             peak_rss_bytes: self.peak_rss_bytes.max(other.peak_rss_bytes),
         }
     }
@@ -66,12 +74,11 @@ pub(crate) fn measure(
     workers: Usage,
     phases: Vec<(String, u64)>,
 ) -> Cost {
-    let per_second = rustix::param::clock_ticks_per_second().max(1);
     let usage = Usage::of(getpid()).and(workers);
     Cost {
         wall_us: wall.as_micros() as u64,
-        user_us: usage.user_ticks * 1_000_000 / per_second,
-        system_us: usage.system_ticks * 1_000_000 / per_second,
+        user_us: usage.user_us,
+        system_us: usage.system_us,
         peak_rss_bytes: usage.peak_rss_bytes,
         reads: tally.reads,
         read_bytes: tally.read_bytes,
@@ -96,6 +103,22 @@ pub(crate) fn capabilities() -> String {
         .unwrap_or_default()
 }
 
+/// User and system time of a process, then those of its children that were waited for.
+fn times_us(pid: Pid) -> [u64; 4] {
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    let ticks = file_of(pid, "stat").and_then(|stat| ticks(&stat));
+    ticks
+        .unwrap_or_default()
+        .map(|ticks| ticks * 1_000_000 / per_second)
+}
+
+/// Time on the CPU: the first number of `/proc/PID/schedstat`, in nanoseconds
+/// (Documentation/scheduler/sched-stats.rst).
+fn on_cpu_us(schedstat: &str) -> Option<u64> {
+    let ran_ns: u64 = schedstat.split_ascii_whitespace().next()?.parse().ok()?;
+    Some(ran_ns / 1000)
+}
+
 /// utime, stime, cutime and cstime: fields 14 to 17 of `/proc/PID/stat` (proc(5)).
 fn ticks(stat: &str) -> Option<[u64; 4]> {
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
@@ -113,7 +136,7 @@ fn peak_rss_bytes(status: &str) -> Option<u64> {
 }
 
 /// A file of a process of the collector, on the live `/proc` also when the node is a folder. Only
-/// files that never wait for the process are read: `stat`, `status`, `wchan`, `stack`.
+/// files that never wait for the process are read: `stat`, `status`, `schedstat`, `wchan`, `stack`.
 #[expect(
     clippy::disallowed_methods,
     reason = "a file of the collector, not of the node"
@@ -139,6 +162,7 @@ mod tests {
             ticks("1 (a) b) S 0 1 1 0 -1 4 0 0 0 0 5 6 7 8 20"),
             Some([5, 6, 7, 8])
         );
+        assert_eq!(on_cpu_us("40123456 99 3\n"), Some(40_123));
         assert!(state_of(getpid()).is_some());
     }
 }

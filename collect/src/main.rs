@@ -6,13 +6,16 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)
 )]
 
+mod api;
 mod capture;
 mod cgroups;
 mod cli;
 mod clock;
 mod command;
 mod cost;
+mod cri;
 mod encrypt;
+mod files;
 mod http;
 mod journal;
 mod kernel_calls;
@@ -31,12 +34,16 @@ mod standing;
 mod stop;
 mod supervise;
 mod sweep;
+mod tls;
 mod worker;
+mod yaml;
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 
@@ -47,8 +54,8 @@ fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let run = match &cli.verb {
         None => Some(&cli.run),
-        Some(cli::Verb::Run(args)) => Some(args),
-        Some(cli::Verb::Plan(_) | cli::Verb::Sources) => None,
+        Some(cli::Verb::Run(args)) => Some(&**args),
+        Some(cli::Verb::Plan(_) | cli::Verb::Sources | cli::Verb::Hold(_)) => None,
     };
     if let Some(args) = run {
         let deadline = Duration::from_secs(args.deadline);
@@ -65,7 +72,26 @@ fn main() -> ExitCode {
         Some(cli::Verb::Plan(args)) => {
             supervise::supervise(PLAN_DEADLINE, false, |_| code(command::plan(&args)))
         }
+        Some(cli::Verb::Hold(args)) => {
+            hold(args.seconds.map(Duration::from_secs));
+            ExitCode::SUCCESS
+        }
         _ => ExitCode::from(code(command::sources())),
+    }
+}
+
+/// Keeps a pod alive. As the first process of a container it is not ended by a signal that nobody
+/// handles, so it handles the one that ends pods.
+fn hold(time: Option<Duration>) {
+    const LOOK: Duration = Duration::from_millis(500);
+    let is_over = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        // Without a handler the pod is killed a little later.
+        let _ = signal_hook::flag::register(signal, Arc::clone(&is_over));
+    }
+    let ends = time.and_then(|time| Instant::now().checked_add(time));
+    while !is_over.load(Ordering::Relaxed) && ends.is_none_or(|ends| Instant::now() < ends) {
+        std::thread::sleep(LOOK);
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use freezeframe_analyze::derived::DERIVED;
+use freezeframe_analyze::kubernetes::names;
 use freezeframe_analyze::table::pattern::{Router, split};
 use freezeframe_analyze::table::{Damages, Decode, Derived, Input, Node, Rows, Store, Table};
 use freezeframe_analyze::tables::TABLES;
@@ -93,6 +94,9 @@ fn finish(decoders: Vec<Option<Box<dyn Decode>>>, node: &Node, most_rows: usize)
     let mut derived: Vec<&Derived> = DERIVED.to_vec();
     derived.sort_by_key(|table| (table.rank, table.name));
     for table in derived {
+        if table.rank > 0 {
+            names::fill(&mut store);
+        }
         let mut rows = Rows::new(table.columns);
         (table.build)(&store, node, &mut rows);
         let count = rows.len();

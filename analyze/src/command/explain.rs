@@ -3,14 +3,15 @@
 use std::process::ExitCode;
 
 use crate::cli::ExplainArgs;
-use crate::finding::{self, explain, parse};
+use crate::document;
+use crate::finding::{self, explain};
 
 /// Tells everything about one finding.
 pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let findings = finding::library(&args.library.folders);
     let Some(finding) = findings.iter().find(|finding| finding.id == args.finding) else {
         let ids: Vec<&str> = findings.iter().map(|finding| finding.id.as_str()).collect();
-        let near = parse::nearest(&args.finding, &ids);
+        let near = document::nearest(&args.finding, &ids);
         anyhow::bail!(
             "there is no finding `{}`: did you mean `{near}`?",
             args.finding

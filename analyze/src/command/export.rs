@@ -70,24 +70,33 @@ fn folded(source: Source<'_>) -> Vec<u8> {
         .into()
 }
 
-/// The entry that a profile was read from, as it is.
+/// The entry, or file, that a profile was read from, as it is.
 fn recorded(args: &ExportArgs, entry: &str) -> anyhow::Result<Vec<u8>> {
-    if args.input.bundle == Path::new("-") {
+    let path = &args.input.bundle;
+    if path == Path::new("-") {
         bail!("standard input cannot be read twice: give the bundle as a file");
     }
-    let mut found = None;
-    super::open(&args.input)?.read(&mut |item| {
-        if let Item::Entry(member) = item
-            && member.path == entry
-        {
-            found = Some(member.bytes);
-        }
-    });
-    let bytes = found.with_context(|| format!("`{entry}` is not in the bundle"))?;
+    let bytes = if path.to_str() == Some(entry) {
+        std::fs::read(path).with_context(|| format!("cannot read `{entry}`"))?
+    } else {
+        member(args, entry)?
+    };
     if !bytes.starts_with(b"PERFILE2") {
         bail!("`{entry}` was not recorded by perf");
     }
     Ok(bytes)
+}
+
+fn member(args: &ExportArgs, path: &str) -> anyhow::Result<Vec<u8>> {
+    let mut found = None;
+    super::open(&args.input)?.read(&mut |item| {
+        if let Item::Entry(member) = item
+            && member.path == path
+        {
+            found = Some(member.bytes);
+        }
+    });
+    found.with_context(|| format!("`{path}` is not in the bundle"))
 }
 
 /// Writes a folder with a file for each table that has rows.
@@ -107,8 +116,7 @@ fn tables(args: &ExportArgs, loaded: &Loaded) -> anyhow::Result<ExitCode> {
             empty += 1;
             continue;
         }
-        let grid = query::select(&loaded.tables, &[], &format!("SELECT * FROM \"{name}\""))?;
-        let text = super::query::csv(&grid)?;
+        let text = super::query::csv(&query::grid(&table.frame))?;
         super::write(&folder.join(format!("{name}.csv")), text.as_bytes())?;
     }
     super::say(&format!(

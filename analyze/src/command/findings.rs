@@ -4,16 +4,17 @@ use std::process::ExitCode;
 
 use crate::cli::{FindingsArgs, FindingsFormat};
 use crate::finding::output;
-use crate::{evaluate, exit, finding};
+use crate::{cause, evaluate, exit, finding};
 
 /// Prints what was found.
 pub(super) fn run(args: &FindingsArgs) -> anyhow::Result<ExitCode> {
     let loaded = super::load(&args.input)?;
     let evaluated = evaluate::evaluate(&loaded, &finding::library(&args.library.folders));
+    let causes = cause::diagnose(&evaluated, &cause::library());
     let text = match args.format {
-        FindingsFormat::Text => output::text(&evaluated, &loaded),
-        FindingsFormat::Markdown => output::markdown(&evaluated, &loaded),
-        FindingsFormat::Json => output::json(&evaluated, &loaded),
+        FindingsFormat::Text => output::text(&evaluated, &causes, &loaded),
+        FindingsFormat::Markdown => output::markdown(&evaluated, &causes, &loaded),
+        FindingsFormat::Json => output::json(&evaluated, &causes, &loaded),
         FindingsFormat::Sarif => output::sarif(&evaluated, &loaded),
     };
     super::print(&text)?;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 use crate::cli::FlamegraphArgs;
-use crate::finding::parse::nearest;
+use crate::document::nearest;
 use crate::profile::Profile;
 use crate::profile::choice::{Choice, choices};
 use crate::profile::flamegraph::{self, Look};
@@ -23,6 +23,7 @@ pub(super) fn run(args: &FlamegraphArgs) -> anyhow::Result<ExitCode> {
     let look = Look {
         threads: args.threads,
         icicle: args.icicle,
+        ..Look::default()
     };
     let Some(svg) = flamegraph::svg(profile, &scope, look)? else {
         bail!("{}", nothing(profile, &scope));
@@ -59,7 +60,7 @@ pub(super) fn choose<'a>(loaded: &'a Loaded, name: Option<&str>) -> anyhow::Resu
     }
     let names: Vec<&str> = profiles.iter().map(|p| p.name.as_str()).collect();
     if names.is_empty() {
-        let table = loaded.tables.get("sample");
+        let table = loaded.tables.get("profile");
         let why = table.and_then(|table| table.missing.as_deref());
         bail!(
             "the bundle holds no profile: {}",

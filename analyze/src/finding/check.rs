@@ -98,7 +98,7 @@ fn exists(need: &str) -> Result<(), String> {
     };
     let Some((_, _, columns)) = schema().find(|(name, _, _)| *name == table) else {
         let names: Vec<&str> = schema().map(|(name, _, _)| name).collect();
-        let near = super::parse::nearest(table, &names);
+        let near = crate::document::nearest(table, &names);
         return Err(format!(
             "there is no table `{table}`: did you mean `{near}`?"
         ));
@@ -108,7 +108,7 @@ fn exists(need: &str) -> Result<(), String> {
         return Ok(());
     }
     let names: Vec<&str> = columns.iter().map(|c| c.name).collect();
-    let near = super::parse::nearest(column, &names);
+    let near = crate::document::nearest(column, &names);
     Err(format!(
         "table `{table}` has no column `{column}`: did you mean `{near}`?"
     ))

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::Severity;
+use crate::cause::{self, Diagnosed};
 use crate::evaluate::{Evaluated, Verdict};
 use crate::query::Grid;
 use crate::table::{Cell, Loaded};
@@ -85,11 +86,12 @@ pub fn counts(evaluated: &[Evaluated]) -> [usize; 4] {
 }
 
 /// For a terminal of 80 columns.
-pub fn text(evaluated: &[Evaluated], loaded: &Loaded) -> String {
+pub fn text(evaluated: &[Evaluated], causes: &[Diagnosed], loaded: &Loaded) -> String {
     let [fired, clear, not_assessed, broken] = counts(evaluated);
     let mut text = format!("{}\n{}\n", headline(loaded), quality(loaded));
     text +=
         &format!("{fired} fired, {clear} clear, {not_assessed} not assessed, {broken} broken\n");
+    text += &cause::output::text(causes, fired > 0);
     for one in evaluated {
         let Verdict::Fired {
             evidence,
@@ -136,7 +138,7 @@ pub fn text(evaluated: &[Evaluated], loaded: &Loaded) -> String {
 }
 
 /// For a ticket: stands alone, valid in GitHub, Jira and e-mail.
-pub fn markdown(evaluated: &[Evaluated], loaded: &Loaded) -> String {
+pub fn markdown(evaluated: &[Evaluated], causes: &[Diagnosed], loaded: &Loaded) -> String {
     let [fired, clear, not_assessed, broken] = counts(evaluated);
     let mut lines = vec![
         format!("## Node {}", escape(&headline(loaded))),
@@ -146,6 +148,7 @@ pub fn markdown(evaluated: &[Evaluated], loaded: &Loaded) -> String {
             "Findings: {fired} fired, {clear} clear, {not_assessed} not assessed, {broken} broken."
         ),
     ];
+    lines.extend(cause::output::markdown(causes, fired > 0));
     let mut left_out = 0;
     for one in evaluated {
         let Verdict::Fired {
@@ -190,12 +193,13 @@ pub fn markdown(evaluated: &[Evaluated], loaded: &Loaded) -> String {
 }
 
 /// Everything, for programs.
-pub fn json(evaluated: &[Evaluated], loaded: &Loaded) -> String {
+pub fn json(evaluated: &[Evaluated], causes: &[Diagnosed], loaded: &Loaded) -> String {
     let value = json!({
         "schema_version": 1,
         "capture": loaded.node.capture,
         "sealed": loaded.contents.summary.is_some(),
         "damage": loaded.contents.damage,
+        "causes": causes,
         "findings": evaluated,
     });
     format!("{value:#}\n")
@@ -306,12 +310,12 @@ fn group<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> BTreeMap<&'a st
     groups
 }
 
-fn first_paragraph(markdown: &str) -> String {
+pub(crate) fn first_paragraph(markdown: &str) -> String {
     markdown.split("\n\n").next().unwrap_or_default().to_owned()
 }
 
 /// Lines of at most 80 characters behind `indent`.
-fn wrap(text: &str, indent: &str) -> String {
+pub(crate) fn wrap(text: &str, indent: &str) -> String {
     const WIDTH: usize = 80;
     let mut out = String::new();
     let mut line = String::new();
@@ -333,7 +337,7 @@ fn wrap(text: &str, indent: &str) -> String {
 }
 
 /// Text that Markdown must not take for markup.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if matches!(

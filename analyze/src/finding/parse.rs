@@ -5,18 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{Confidence, Finding, Severity, Status};
-
-/// What is wrong with a finding file, and where.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}: {reason}")]
-pub struct ParseError {
-    /// The file as it was named.
-    pub file: String,
-    /// The line, from 1.
-    pub line: usize,
-    /// What is wrong.
-    pub reason: String,
-}
+pub use crate::document::ParseError;
+use crate::document::{self, Section};
 
 /// Headings of a finding file in their order; `Test: ...` follows, at least three times.
 const HEADINGS: [&str; 5] = [
@@ -65,33 +55,32 @@ pub enum Expect {
     NotAssessed,
 }
 
-struct Section<'a> {
-    heading: &'a str,
-    line: usize,
-    body: String,
-}
-
 /// Reads a finding file. `file` names it in errors, `id` and `family` are those of its path.
 pub fn parse(file: &str, family: &str, id: &str, text: &str) -> Result<Finding, ParseError> {
-    let fail = |line: usize, reason: String| ParseError {
+    let fail = |(line, reason): (usize, String)| ParseError {
         file: file.to_owned(),
         line,
         reason,
     };
-    let rest = text
-        .strip_prefix("+++\n")
-        .ok_or_else(|| fail(1, "a finding begins with a line `+++` and TOML".to_owned()))?;
-    let (toml, markdown) = rest
-        .split_once("\n+++\n")
-        .ok_or_else(|| fail(1, "the front matter has no closing line `+++`".to_owned()))?;
-    let front: FrontMatter = toml::from_str(toml).map_err(|error| {
-        let offset = error.span().map_or(0, |span| span.start);
-        let line = 2 + toml.get(..offset).unwrap_or_default().matches('\n').count();
-        fail(line, error.message().to_owned())
-    })?;
-    let first_line = 4 + toml.matches('\n').count();
-    let (why, sections) = sections(markdown, first_line);
-    let mut finding = Finding {
+    let document = document::read::<FrontMatter>(file, "a finding", text)?;
+    if document.preface.is_empty() {
+        let reason = "there is no text that says why it matters".to_owned();
+        return Err(fail((document.first_line, reason)));
+    }
+    document.only(&HEADINGS).map_err(fail)?;
+    let mut query = (0, String::new());
+    let mut cases = Vec::new();
+    for section in &document.sections {
+        if section.heading == "Query" {
+            query = only_block(section, "sql").map_err(fail)?;
+        } else if let Some(name) = section.test() {
+            cases.push(case(section, name).map_err(fail)?);
+        }
+    }
+    let [_, message, remediation, false_positives, references] =
+        document.bodies(HEADINGS).map_err(fail)?;
+    let front = document.front;
+    Ok(Finding {
         id: id.to_owned(),
         family: family.to_owned(),
         file: file.to_owned(),
@@ -102,133 +91,23 @@ pub fn parse(file: &str, family: &str, id: &str, text: &str) -> Result<Finding, 
         needs: front.needs,
         wants: front.wants,
         params: front.params,
-        why: why.trim().to_owned(),
-        query: String::new(),
-        query_line: 0,
-        message: String::new(),
-        remediation: String::new(),
-        false_positives: String::new(),
-        references: String::new(),
-        cases: Vec::new(),
+        why: document.preface,
+        query: query.1,
+        query_line: query.0,
+        message,
+        remediation,
+        false_positives,
+        references,
+        cases,
         problem: None,
-    };
-    if finding.why.is_empty() {
-        return Err(fail(
-            first_line,
-            "there is no text that says why it matters".to_owned(),
-        ));
-    }
-    for section in &sections {
-        let body = section.body.trim().to_owned();
-        match section.heading {
-            "Query" => {
-                let (line, sql) = only_block(section, "sql").map_err(|(l, r)| fail(l, r))?;
-                finding.query = sql;
-                finding.query_line = line;
-            }
-            "Message" => finding.message = body,
-            "Remediation" => finding.remediation = body,
-            "False positives" => finding.false_positives = body,
-            "References" => finding.references = body,
-            heading => {
-                if let Some(name) = heading.strip_prefix("Test: ") {
-                    finding
-                        .cases
-                        .push(case(section, name).map_err(|(l, r)| fail(l, r))?);
-                } else {
-                    let near = nearest(heading, &HEADINGS);
-                    return Err(fail(
-                        section.line,
-                        format!("unknown heading `{heading}`: did you mean `{near}`?"),
-                    ));
-                }
-            }
-        }
-    }
-    for heading in HEADINGS {
-        match sections.iter().filter(|s| s.heading == heading).count() {
-            1 if sections
-                .iter()
-                .any(|s| s.heading == heading && !s.body.trim().is_empty()) => {}
-            1 => {
-                return Err(fail(
-                    first_line,
-                    format!("the section `## {heading}` is empty"),
-                ));
-            }
-            0 => {
-                return Err(fail(
-                    first_line,
-                    format!("the section `## {heading}` is missing"),
-                ));
-            }
-            _ => {
-                return Err(fail(
-                    first_line,
-                    format!("the section `## {heading}` stands twice"),
-                ));
-            }
-        }
-    }
-    Ok(finding)
+    })
 }
 
-/// Splits Markdown at its second-level headings, those inside of code blocks left alone.
-fn sections(markdown: &str, first_line: usize) -> (String, Vec<Section<'_>>) {
-    let mut preface = String::new();
-    let mut sections: Vec<Section<'_>> = Vec::new();
-    let mut in_code = false;
-    for (number, line) in markdown.lines().enumerate() {
-        if line.starts_with("```") {
-            in_code = !in_code;
-        }
-        if let Some(heading) = line.strip_prefix("## ").filter(|_| !in_code) {
-            sections.push(Section {
-                heading: heading.trim(),
-                line: first_line + number,
-                body: String::new(),
-            });
-        } else {
-            let body = sections
-                .last_mut()
-                .map_or(&mut preface, |section| &mut section.body);
-            body.push_str(line);
-            body.push('\n');
-        }
-    }
-    (preface, sections)
-}
-
-/// The code blocks of a section: language and words behind it, first line, content.
-fn blocks(section: &Section<'_>) -> Vec<(String, usize, String)> {
-    let mut blocks = Vec::new();
-    let mut open: Option<(String, usize, String)> = None;
-    for (number, line) in section.body.lines().enumerate() {
-        match (line.strip_prefix("```"), open.take()) {
-            (Some(info), None) => {
-                open = Some((
-                    info.trim().to_owned(),
-                    section.line + number + 2,
-                    String::new(),
-                ));
-            }
-            (Some(_), Some(block)) => blocks.push(block),
-            (None, Some((info, first, mut content))) => {
-                content.push_str(line);
-                content.push('\n');
-                open = Some((info, first, content));
-            }
-            (None, None) => {}
-        }
-    }
-    blocks
-}
-
-fn only_block(section: &Section<'_>, language: &str) -> Result<(usize, String), (usize, String)> {
-    let mut blocks = blocks(section).into_iter();
+fn only_block(section: &Section, language: &str) -> Result<(usize, String), (usize, String)> {
+    let mut blocks = section.blocks().into_iter();
     match (blocks.next(), blocks.next()) {
-        (Some((info, line, content)), None) if info == language => {
-            Ok((line, content.trim().to_owned()))
+        (Some(block), None) if block.info == language => {
+            Ok((block.line, block.content.trim().to_owned()))
         }
         _ => Err((
             section.line,
@@ -237,29 +116,26 @@ fn only_block(section: &Section<'_>, language: &str) -> Result<(usize, String), 
     }
 }
 
-fn case(section: &Section<'_>, name: &str) -> Result<Case, (usize, String)> {
+fn case(section: &Section, name: &str) -> Result<Case, (usize, String)> {
     let mut tables = Vec::new();
     let mut expect = None;
-    for (info, line, content) in blocks(section) {
-        match info.split_once(' ') {
-            Some(("csv", "expect")) => expect = Some(Expect::Rows(content)),
-            Some(("csv", table)) => tables.push((table.trim().to_owned(), content)),
+    for block in section.blocks() {
+        match block.info.split_once(' ') {
+            Some(("csv", "expect")) => expect = Some(Expect::Rows(block.content)),
+            Some(("csv", table)) => tables.push((table.trim().to_owned(), block.content)),
             _ => {
-                return Err((
-                    line,
-                    format!("a block of a test is ```csv TABLE or ```csv expect, not ```{info}"),
-                ));
+                let reason = format!(
+                    "a block of a test is ```csv TABLE or ```csv expect, not ```{}",
+                    block.info
+                );
+                return Err((block.line, reason));
             }
         }
     }
-    let mut in_code = false;
-    for line in section.body.lines() {
-        if line.starts_with("```") {
-            in_code = !in_code;
-        }
-        match line.trim().trim_end_matches('.') {
-            "clear" if !in_code => expect = Some(Expect::Clear),
-            "not assessed" if !in_code => expect = Some(Expect::NotAssessed),
+    for line in section.prose() {
+        match line {
+            "clear" => expect = Some(Expect::Clear),
+            "not assessed" => expect = Some(Expect::NotAssessed),
             _ => {}
         }
     }
@@ -273,35 +149,6 @@ fn case(section: &Section<'_>, name: &str) -> Result<Case, (usize, String)> {
         tables,
         expect,
     })
-}
-
-/// The word most like `word`.
-pub(crate) fn nearest<'a>(word: &str, words: &[&'a str]) -> &'a str {
-    words
-        .iter()
-        .copied()
-        .min_by_key(|candidate| distance(word, candidate))
-        .unwrap_or_default()
-}
-
-/// Levenshtein's distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, y) in row.iter_mut().skip(1).zip(&b) {
-            let cost = diagonal + usize::from(x != *y);
-            diagonal = *cell;
-            left = cost.min(left + 1).min(diagonal + 1);
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -336,11 +183,5 @@ mod tests {
         assert!(e.contains("must hold one ```sql block"), "{e}");
         let e = error(&GOOD.replace("clear\n", "\n"));
         assert!(e.contains("the test expects nothing"), "{e}");
-    }
-
-    #[test]
-    fn distances() {
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(nearest("Querry", &HEADINGS), "Query");
     }
 }

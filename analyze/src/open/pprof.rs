@@ -3,7 +3,8 @@
 
 use std::io::Read;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use freezeframe_bundle::OpenError;
 
 use super::{Content, Found, Kind};
 use crate::profile::{goroutine, pprof};
@@ -22,7 +23,7 @@ pub static KIND: Kind = Kind {
 pub static OTHER: Kind = Kind {
     words: "a file of an older pprof",
     sniff: pprof::is_old,
-    read: |content| bail!("`{}` is in {}", content.name, pprof::OLD_FORMAT),
+    read: |content| Err(unreadable(content.name, pprof::OLD_FORMAT)),
 };
 
 /// Whether a file that begins like this is one.
@@ -48,10 +49,18 @@ pub fn read(content: &mut Content<'_>) -> anyhow::Result<Found> {
     }
     let pprof = pprof::read(&bytes, name);
     if pprof.profiles.is_empty() {
-        bail!("cannot read `{name}`: {}", pprof.damage.join("; "));
+        let why = format!(
+            "of pprof's profile nothing can be read: {}",
+            pprof.damage.join("; ")
+        );
+        return Err(unreadable(name, &why));
     }
     Ok(Found {
         profiles: pprof.profiles,
         ..Found::default()
     })
+}
+
+fn unreadable(name: &str, why: &str) -> anyhow::Error {
+    OpenError::NotABundle(name.into(), why.to_owned()).into()
 }

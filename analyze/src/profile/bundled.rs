@@ -231,6 +231,7 @@ impl Members {
         }
         said.append(&mut profile.notes);
         profile.notes = said;
+        profile.build_ids = space.modules.build_ids();
         let why = space.modules.all().iter();
         profile.missing_names = why
             .filter_map(|module| Some((module.path.clone(), module.why.clone()?)))

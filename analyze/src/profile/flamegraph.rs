@@ -7,28 +7,38 @@ use std::collections::BTreeSet;
 
 use anyhow::Context;
 use inferno::flamegraph::color::{BackgroundColor, Color, PaletteMap};
-use inferno::flamegraph::{Direction, Options, from_lines};
+use inferno::flamegraph::{Direction, Options, TextTruncateDirection, from_lines};
 
 use super::fold::{self, Folded, fold};
 use super::scope::Scope;
 use super::{FrameKind, Profile, Unit};
 use crate::units;
 
-/// Narrowest frame in percent of the picture; what is narrower is left out. A tenth of a percent
-/// is a pixel on most screens, and keeps a picture of ten thousand stacks near 100 KB.
-const NARROWEST_PERCENT: f64 = 0.1;
 /// Width of a picture that no script stretches.
 const WIDTH: u32 = 1200;
 /// Pixels of a digit in the legend.
 const LETTER: usize = 7;
 
 /// How it is drawn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
     /// Each thread apart.
     pub threads: bool,
     /// Callers above, called functions below.
     pub icicle: bool,
+    /// Narrowest frame in thousandths of the picture; what is narrower is left out. One is a pixel
+    /// on most screens, and keeps a picture of ten thousand stacks near 100 KB.
+    pub narrowest_permille: u32,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self {
+            threads: false,
+            icicle: false,
+            narrowest_permille: 1,
+        }
+    }
 }
 
 /// A flamegraph of the samples of a scope; nothing where there are none.
@@ -41,7 +51,11 @@ pub fn svg(profile: &Profile, scope: &Scope, look: Look) -> anyhow::Result<Optio
         return Ok(None);
     }
     let title = format!("{}: {}", fold::clean(&profile.name), scope.title(profile));
-    let subtitle = subtitle(profile, &folded);
+    let mut subtitle = subtitle(profile, &folded);
+    if look.narrowest_permille > 1 {
+        let least = f64::from(look.narrowest_permille) / 1000.0;
+        subtitle += &format!(" · without frames below {}", units::percent(least));
+    }
     draw(&folded, profile.unit, look, &title, &subtitle).map(Some)
 }
 
@@ -96,16 +110,14 @@ fn draw(
         .iter()
         .map(|(stack, weight)| format!("{stack} {}", weight >> shift))
         .collect();
-    let mut options = Options::default();
+    let mut options = common();
     title.clone_into(&mut options.title);
     options.subtitle = Some(subtitle.to_owned());
-    options.min_width = NARROWEST_PERCENT;
-    options.deterministic = true;
+    options.min_width = f64::from(look.narrowest_permille) / 10.0;
     options.palette_map = Some(&mut palette);
     options.bgcolors = Some(BackgroundColor::Flat(Color::new(255, 255, 255)));
     count_name.clone_into(&mut options.count_name);
     options.factor = factor * f64::from(1_u32 << shift);
-    options.name_type = String::new();
     if look.icicle {
         options.direction = Direction::Inverted;
     }
@@ -116,20 +128,32 @@ fn draw(
     Ok(finish(&svg, folded))
 }
 
+/// What is the same for each picture, its script among it.
+fn common<'a>() -> Options<'a> {
+    let mut options = Options::default();
+    options.deterministic = true;
+    options.name_type = String::new();
+    options.text_truncate_direction = TextTruncateDirection::Right;
+    options
+}
+
 /// Adds the legend and our own style.
 fn finish(svg: &str, folded: &Folded) -> String {
-    let height = svg
-        .split_once("height=\"")
-        .and_then(|(_, rest)| rest.split_once('"')?.0.parse::<u32>().ok())
-        .unwrap_or_default();
+    let height = height(svg).unwrap_or_default();
     let svg = svg.replacen("</style>", &format!("{STYLE}</style>"), 1);
     let body = svg.strip_suffix("</svg>").unwrap_or(&svg);
     format!("{body}{}</svg>", legend(folded, height))
 }
 
+/// Height of the picture in pixels.
+fn height(svg: &str) -> Option<u32> {
+    let (_, rest) = svg.split_once("height=\"")?;
+    rest.split_once('"')?.0.parse().ok()
+}
+
 const STYLE: &str = "\
 #search { opacity:1; text-decoration:underline; }
-#frames > g > rect { stroke:#fff; stroke-width:0.5; }
+#frames > g > rect { stroke:#fff; stroke-width:0.2; }
 #frames text { fill:#16191c; pointer-events:none; }
 #legend text { font-family:sans-serif; font-size:11px; }
 @media (prefers-color-scheme: dark) {
@@ -207,6 +231,8 @@ fn palette(folded: &Folded) -> PaletteMap {
 pub struct Parts {
     /// An `<svg>` element that HTML can hold.
     pub picture: String,
+    /// Its height in pixels.
+    pub height: u32,
     /// The same for all pictures of one direction.
     pub script: String,
 }
@@ -218,7 +244,18 @@ pub fn parts(svg: &str) -> Option<Parts> {
     let picture = format!("{}{tail}", head.get(head.find("<svg")?..)?);
     let picture = without_remarks(&picture)?.replacen(" onload=\"init(evt)\"", "", 1);
     let script = script.replace("<![CDATA[", "").replace("]]>", "");
-    Some(Parts { picture, script })
+    Some(Parts {
+        height: height(&picture)?,
+        picture,
+        script,
+    })
+}
+
+/// The script of every picture that grows upwards.
+pub fn script() -> Option<String> {
+    let mut svg = Vec::new();
+    from_lines(&mut common(), ["any 1"], &mut svg).ok()?;
+    Some(parts(&String::from_utf8(svg).ok()?)?.script)
 }
 
 fn without_remarks(svg: &str) -> Option<String> {
@@ -316,6 +353,9 @@ mod tests {
             assert!(!parts.picture.contains(bad), "{bad}");
         }
         assert!(parts.script.contains("function init(evt)"));
+        // The options say what the script is told; the page has it once for all pictures.
+        assert!(Some(&parts.script) == script().as_ref());
+        assert!(!parts.script.contains("</script"));
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::scope::Scope;
-use super::{Frame, FrameId, FrameKind, Profile, StackId, Task, TaskId};
+use super::{BROKEN_STACK, Frame, FrameId, FrameKind, Profile, StackId, Task, TaskId};
 use crate::text::is_tricky;
 
 /// Longest name in characters. Names of C++ templates reach some thousand.
@@ -17,9 +17,6 @@ const NAME_CHARS: usize = 400;
 const DEPTH: usize = 512;
 /// Digits of a container's id, as `docker ps` shows it.
 const ID_DIGITS: usize = 12;
-
-/// The mark of a user stack that ends in the middle: a function without a frame pointer.
-pub const BROKEN: &str = "[broken stack]";
 
 /// How stacks are folded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,7 +40,7 @@ pub struct Folded {
     pub frames_total: u64,
     /// See there.
     pub frames_unnamed: u64,
-    /// Samples whose stack carries the mark [`BROKEN`].
+    /// Samples whose stack carries the mark [`BROKEN_STACK`].
     pub broken: u64,
 }
 
@@ -80,7 +77,7 @@ pub fn fold(profile: &Profile, scope: &Scope, options: Options) -> Folded {
         let mut kinds = vec![FrameKind::Mark; parts.len()];
         let mut is_broken = false;
         for (id, frame) in frames(profile, scope, stack) {
-            is_broken |= frame.kind == FrameKind::Mark && frame.function == BROKEN;
+            is_broken |= frame.kind == FrameKind::Mark && frame.function == BROKEN_STACK;
             folded.frames_total += samples;
             folded.frames_unnamed += if frame.is_named { 0 } else { samples };
             parts.push(names.get(id, frame));

@@ -14,7 +14,6 @@ mod prune;
 mod tests;
 
 use super::Profile;
-pub(crate) use frames::is_go_runtime;
 
 /// The profiles of a file.
 #[derive(Debug, Default)]
@@ -48,7 +47,7 @@ fn read_within(bytes: &[u8], entry: &str, limits: file::Limits) -> Pprof {
 }
 
 /// What is to be said of an [older format](is_old).
-pub const OLD_FORMAT: &str = "an old format of pprof: ask for it without `?debug=1`, or convert it \
+pub const OLD_FORMAT: &str = "it is an old format of pprof: ask for it without `?debug=1`, or convert it \
                               with `go tool pprof -proto`";
 
 /// Whether the bytes are of a format that pprof had before `profile.proto`: a text, or the samples

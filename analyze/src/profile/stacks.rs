@@ -72,11 +72,19 @@ impl Stacks {
             .fold(EMPTY, |caller, frame| self.push(caller, frame))
     }
 
+    /// A stack's caller, which has a smaller number, and its innermost frame.
+    pub fn node(&self, stack: StackId) -> Option<(StackId, FrameId)> {
+        self.nodes
+            .get(stack as usize)
+            .copied()
+            .filter(|_| stack != EMPTY)
+    }
+
     /// The frames of a stack, innermost first.
     pub fn innermost_first(&self, stack: StackId) -> impl Iterator<Item = FrameId> + '_ {
         let mut at = stack;
         std::iter::from_fn(move || {
-            let (caller, frame) = *self.nodes.get(at as usize).filter(|_| at != EMPTY)?;
+            let (caller, frame) = self.node(at)?;
             at = caller;
             Some(frame)
         })

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::chart::Chart;
+use super::flames::Flames;
 use super::view::Table;
+use crate::cause::Diagnosed;
 
 /// Raised when a reader of `report.json` would misread a newer one.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -23,6 +25,8 @@ pub struct Model {
     pub quality: Quality,
     /// Findings by verdict.
     pub counts: Counts,
+    /// What explains the findings, surest first.
+    pub causes: Vec<Diagnosed>,
     /// Findings that fired, worst first.
     pub findings: Vec<Card>,
     /// Findings whose tables are missing.
@@ -151,6 +155,8 @@ pub enum Block {
     Table(Table),
     /// Lines over the window.
     Chart(Chart),
+    /// A profile.
+    Flames(Box<Flames>),
     /// Names and values.
     Facts {
         /// Heading.

@@ -31,31 +31,55 @@ const SCOPES: [(&str, &str); 5] = [
 
 /// Reads the path of a cgroup, relative to its mount.
 pub fn identify(path: &str) -> Identity {
+    walk(path).0
+}
+
+/// The groups of the pod and of its container in a path.
+pub fn groups(path: &str) -> (Option<&str>, Option<&str>) {
+    let (_, pod_end, container_end) = walk(path);
+    let group = |end: Option<usize>| path.get(..end?);
+    (group(pod_end), group(container_end))
+}
+
+/// The identity, and where the groups of the pod and of its container end in the path.
+fn walk(path: &str) -> (Identity, Option<usize>, Option<usize>) {
     let mut identity = Identity {
         kind: "other",
         ..Identity::default()
     };
+    let (mut pod_end, mut container_end) = (None, None);
     if path.trim_matches('/').is_empty() {
         identity.kind = "root";
-        return identity;
+        return (identity, None, None);
     }
-    for part in path.split('/').filter(|part| !part.is_empty()) {
-        identity.kind = "other";
-        if part == "besteffort" || part.contains("-besteffort") {
-            identity.qos = Some("besteffort");
-        } else if part == "burstable" || part.contains("-burstable") {
-            identity.qos = Some("burstable");
+    let mut begin = 0;
+    for part in path.split('/') {
+        let end = begin + part.len();
+        begin = end + 1;
+        if part.is_empty() {
+            continue;
         }
-        if let Some(uid) = pod_uid(part) {
+        identity.kind = "other";
+        // The outermost pod is the one that this node's kubelet knows, and the first container in it
+        // the one that its runtime made; what runs inside made the rest.
+        if container_end.is_some() {
+            continue;
+        }
+        if pod_end.is_none() {
+            identity.qos = quality(part).or(identity.qos);
+        }
+        if let Some(uid) = pod_uid(part).filter(|_| pod_end.is_none()) {
             identity.pod_uid = Some(uid);
             identity.container_id = None;
             identity.kind = "pod";
             // Guaranteed pods have no group of their class.
             identity.qos.get_or_insert("guaranteed");
-        } else if let Some((id, runtime)) = container(part, identity.pod_uid.is_some()) {
+            pod_end = Some(end);
+        } else if let Some((id, runtime)) = container(part, pod_end.is_some()) {
             identity.container_id = Some(id);
             identity.runtime = runtime;
             identity.kind = "container";
+            container_end = pod_end.map(|_| end);
         } else if has_suffix(part, "slice") {
             identity.kind = "slice";
         } else if has_suffix(part, "service") {
@@ -66,7 +90,18 @@ pub fn identify(path: &str) -> Identity {
             identity.unit = Some(part.to_owned());
         }
     }
-    identity
+    (identity, pod_end, container_end)
+}
+
+/// The class of pods that a group is for.
+fn quality(part: &str) -> Option<&'static str> {
+    if part == "besteffort" || part.contains("-besteffort") {
+        Some("besteffort")
+    } else if part == "burstable" || part.contains("-burstable") {
+        Some("burstable")
+    } else {
+        None
+    }
 }
 
 fn has_suffix(part: &str, suffix: &str) -> bool {
@@ -206,6 +241,42 @@ mod tests {
         assert_eq!(identify("/").kind, "root");
         assert_eq!(identify("/user.slice").kind, "slice");
         assert_eq!(identify("/kubepods/podnot-a-uid").kind, "other");
+    }
+
+    #[test]
+    fn what_runs_inside_a_container_is_of_that_container() {
+        let pod = format!("/kubepods/burstable/pod{UID}");
+        let inner = UID.replace('2', "3");
+        for tail in [
+            "init.scope".to_owned(),
+            "system.slice/docker-x.scope".to_owned(),
+            format!("docker/{}", ID.replace('0', "f")),
+            // kind in a pod: the inner pod is unknown to this node's kubelet
+            format!(
+                "kubelet/kubepods/besteffort/pod{inner}/{}",
+                ID.replace('0', "f")
+            ),
+        ] {
+            let path = format!("{pod}/{ID}/{tail}");
+            let identity = identify(&path);
+            assert_eq!(identity.kind, "other", "{path}");
+            assert_eq!(identity.pod_uid.as_deref(), Some(UID), "{path}");
+            assert_eq!(identity.container_id.as_deref(), Some(ID), "{path}");
+            assert_eq!(identity.qos, Some("burstable"), "{path}");
+            let container = format!("{pod}/{ID}");
+            assert_eq!(
+                groups(&path),
+                (Some(pod.as_str()), Some(container.as_str()))
+            );
+        }
+        // kind on a plain host: its node is a container, its pods are pods
+        let path = format!("/docker/{ID}/kubelet/kubepods/pod{UID}/{ID}");
+        let identity = identify(&path);
+        assert_eq!(
+            (identity.kind, identity.pod_uid.as_deref()),
+            ("container", Some(UID))
+        );
+        assert_eq!(groups("/user.slice"), (None, None));
     }
 
     #[test]

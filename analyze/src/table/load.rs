@@ -11,6 +11,7 @@ use super::pattern::{Router, split};
 use super::rows::TEXT_BYTES;
 use super::{Column, Damages, Decode, Derived, Input, Node, Rows, Table};
 use crate::derived::DERIVED;
+use crate::kubernetes::names;
 use crate::open::Opened;
 use crate::profile::blocked;
 use crate::profile::bundled::Members;
@@ -143,15 +144,15 @@ impl Loading {
                 if entry.path == "capture.json" {
                     self.node.capture = serde_json::from_slice(&entry.bytes).ok();
                 }
-                let tables = self.router.tables(split(&entry.path).1).len();
+                let tables = self.router.tables(split(&entry.path).1);
                 let (path, offset) = (&entry.path, entry.frame_offset);
-                if self.budget.entry(path, offset, &entry.bytes, tables) {
+                if self.budget.entry(path, offset, &entry.bytes, tables.len()) {
                     let record = entry.record.as_ref();
                     let outcome = record.map(|record| &record.outcome);
                     let partial = outcome.filter(|outcome| outcome.is_degraded());
                     let partial = partial.and_then(Outcome::reason);
                     self.members.take(path, &entry.bytes, partial.as_deref());
-                    self.feed(path, &entry.bytes, record);
+                    self.feed(&tables, path, &entry.bytes, record);
                 }
             }
             Item::Record(record) => {
@@ -192,7 +193,7 @@ impl Loading {
         self.node.profiles.extend(profiles);
     }
 
-    fn feed(&mut self, entry: &str, bytes: &[u8], record: Option<&EntryRecord>) {
+    fn feed(&mut self, tables: &[usize], entry: &str, bytes: &[u8], record: Option<&EntryRecord>) {
         let (reading, path) = split(entry);
         let input = Input {
             entry,
@@ -201,11 +202,11 @@ impl Loading {
             bytes,
             record,
         };
-        for number in self.router.tables(path) {
-            if let Some((_, decoder)) = self.decoders.get_mut(number) {
+        for number in tables {
+            if let Some((_, decoder)) = self.decoders.get_mut(*number) {
                 decoder.entry(&input, &self.node, &mut self.damages);
             }
-            if let Some(fed) = self.fed.get_mut(number) {
+            if let Some(fed) = self.fed.get_mut(*number) {
                 *fed = true;
             }
         }
@@ -236,7 +237,8 @@ impl Loading {
         if let Some(summary) = &contents.summary {
             // Bytes of our own making: they always serialise.
             let bytes = serde_json::to_vec(summary).unwrap_or_default();
-            self.feed("summary.json", &bytes, None);
+            let tables = self.router.tables("summary.json");
+            self.feed(&tables, "summary.json", &bytes, None);
         }
         self.node.profiles.extend(self.answers.finish());
         let mut store = Store::new();
@@ -263,17 +265,20 @@ impl Loading {
         self.node.profiles = profiles;
         let mut derived: Vec<&Derived> = DERIVED.to_vec();
         derived.sort_by_key(|d| (d.rank, d.name));
-        let mut are_named = false;
+        let mut names = None;
         for table in derived {
-            // Names of pods and containers are in tables of the lowest rank.
-            if table.rank > 0 && !are_named {
-                are_named = true;
+            // Pods and containers are known when rank 0 is built.
+            if table.rank > 0 && names.is_none() {
+                names = Some(names::fill(&mut store));
                 for profile in &mut self.node.profiles {
                     name_tasks(profile, &store);
                 }
             }
             let mut rows = Rows::new(table.columns);
             (table.build)(&store, &self.node, &mut rows);
+            if let Some(names) = &names {
+                names.fill(&mut rows);
+            }
             if rows.is_empty() {
                 let reason = table.needs.iter().find_map(|need| {
                     missing

@@ -1,6 +1,7 @@
 //! Which table reads which entry.
 
 use std::collections::HashMap;
+use std::str::Split;
 
 /// Splits a member's path into the reading and the node's path: `window/3/proc/stat` is reading 3
 /// of `/proc/stat`. A member that is no file of the node keeps its path.
@@ -18,22 +19,27 @@ pub fn split(member: &str) -> (u32, &str) {
 
 /// Whether `path` is one that `pattern` means.
 pub fn matches(pattern: &str, path: &str) -> bool {
-    fn parts(pattern: &[&str], path: &[&str]) -> bool {
-        match (pattern.split_first(), path.split_first()) {
-            (None, None) => true,
-            (Some((&"**", rest)), _) => {
-                parts(rest, path)
-                    || path
-                        .split_first()
-                        .is_some_and(|(_, tail)| parts(pattern, tail))
+    fn parts(mut pattern: Split<'_, char>, mut path: Split<'_, char>) -> bool {
+        loop {
+            match pattern.next() {
+                None => return path.next().is_none(),
+                Some("**") => loop {
+                    if parts(pattern.clone(), path.clone()) {
+                        return true;
+                    }
+                    if path.next().is_none() {
+                        return false;
+                    }
+                },
+                Some(first) => {
+                    if !path.next().is_some_and(|head| part(first, head)) {
+                        return false;
+                    }
+                }
             }
-            (Some((first, rest)), Some((head, tail))) => part(first, head) && parts(rest, tail),
-            _ => false,
         }
     }
-    let pattern: Vec<&str> = pattern.split('/').collect();
-    let path: Vec<&str> = path.split('/').collect();
-    parts(&pattern, &path)
+    parts(pattern.split('/'), path.split('/'))
 }
 
 fn part(pattern: &str, text: &str) -> bool {
@@ -70,13 +76,13 @@ impl Router {
     pub fn tables(&self, path: &str) -> Vec<usize> {
         let name = path.rsplit('/').next().unwrap_or(path);
         let mut tables = Vec::new();
-        let candidates = self
-            .by_name
-            .get(name)
-            .into_iter()
-            .flatten()
-            .chain(&self.other);
-        for (pattern, table) in candidates {
+        let named = self.by_name.get(name).into_iter().flatten();
+        // Every path is held against these: most are told apart by how the pattern begins.
+        let other = self.other.iter().filter(|(pattern, _)| {
+            let start = pattern.split('*').next().unwrap_or_default();
+            path.starts_with(start)
+        });
+        for (pattern, table) in named.chain(other) {
             if !tables.contains(table) && matches(pattern, path) {
                 tables.push(*table);
             }

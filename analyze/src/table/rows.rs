@@ -130,6 +130,17 @@ impl Values {
         true
     }
 
+    fn fill(&mut self, row: usize, cell: Cell) {
+        match (self, cell) {
+            (Self::Text(values), Cell::Text(value)) => fill(values, row, value),
+            (Self::Int(values), Cell::Int(value)) => fill(values, row, value),
+            (Self::Float(values), Cell::Float(value)) => fill(values, row, value),
+            (Self::Float(values), Cell::Int(value)) => fill(values, row, value as f64),
+            (Self::Bool(values), Cell::Bool(value)) => fill(values, row, value),
+            _ => {}
+        }
+    }
+
     fn get(&self, row: usize) -> Cell {
         match self {
             Self::Text(values) => values.get(row).cloned().flatten().into(),
@@ -143,6 +154,12 @@ impl Values {
 fn set_last<T>(values: &mut [Option<T>], value: T) {
     if let Some(last) = values.last_mut() {
         *last = Some(value);
+    }
+}
+
+fn fill<T>(values: &mut [Option<T>], row: usize, value: T) {
+    if let Some(slot) = values.get_mut(row) {
+        slot.get_or_insert(value);
     }
 }
 
@@ -178,13 +195,19 @@ impl Rows {
     pub fn add(&mut self, entry: &str, line: Option<i64>) -> Row<'_> {
         if self.text_left == 0 {
             self.left_out += 1;
-            return Row { rows: None };
+            return Row {
+                rows: None,
+                expected: 0,
+            };
         }
         for values in &mut self.values {
             values.push_null();
         }
         self.count += 1;
-        let mut row = Row { rows: Some(self) };
+        let mut row = Row {
+            rows: Some(self),
+            expected: 0,
+        };
         row.set("entry", entry).set("line", line);
         row
     }
@@ -241,16 +264,29 @@ impl Rows {
         }
     }
 
+    /// Sets a column of a row where it is null; a column that is not there, or of another type, stays.
+    pub fn fill(&mut self, row: usize, column: &str, cell: Cell) {
+        let Some(place) = self.place(column) else {
+            return;
+        };
+        if let Cell::Text(text) = &cell {
+            self.text_left = self.text_left.saturating_sub(text.len());
+        }
+        if let Some(values) = self.values.get_mut(place) {
+            values.fill(row, cell);
+        }
+    }
+
     /// Takes the columns apart.
     pub fn into_columns(self) -> impl Iterator<Item = (Column, Values)> {
         self.columns.into_iter().zip(self.values)
     }
 
-    fn set_last(&mut self, column: &str, cell: Cell) -> bool {
+    fn set_last(&mut self, place: Option<usize>, cell: Cell) -> bool {
         if let Cell::Text(text) = &cell {
             self.text_left = self.text_left.saturating_sub(text.len());
         }
-        self.place(column)
+        place
             .and_then(|place| self.values.get_mut(place))
             .is_some_and(|values| values.set_last(cell))
     }
@@ -264,6 +300,8 @@ impl Rows {
 pub struct Row<'a> {
     /// Nothing for a row that is left out.
     rows: Option<&'a mut Rows>,
+    /// Where the next column is if they are set in the order of their declaration.
+    expected: usize,
 }
 
 impl Row<'_> {
@@ -271,7 +309,14 @@ impl Row<'_> {
     /// in the table's own file: tests stop at it, a release leaves it null.
     pub fn set(&mut self, column: &str, value: impl Into<Cell>) -> &mut Self {
         if let Some(rows) = &mut self.rows {
-            let fits = rows.set_last(column, value.into());
+            let is_next = rows.columns.get(self.expected).map(|c| c.name) == Some(column);
+            let place = if is_next {
+                Some(self.expected)
+            } else {
+                rows.place(column)
+            };
+            self.expected = place.map_or(0, |place| place + 1);
+            let fits = rows.set_last(place, value.into());
             debug_assert!(fits, "column `{column}` is not declared or of another type");
         }
         self

@@ -5,6 +5,7 @@ use freezeframe_bundle::{Capture, Clocks, EntryRecord, Kind, Outcome};
 use super::pattern::{matches, split};
 use super::{Cell, Damages, Input, Node, Rows, Store};
 use crate::derived::DERIVED;
+use crate::kubernetes::names;
 use crate::tables::TABLES;
 
 /// A node with 4096-byte pages and 100 ticks per second.
@@ -76,23 +77,34 @@ pub(crate) fn run(table: &str, entries: &[(&str, &[u8])]) -> (Rows, Damages) {
 
 /// Feeds entries to the tables that a derived table needs, and builds it.
 pub(crate) fn derive(table: &str, entries: &[(&str, &[u8])]) -> Rows {
-    let table = DERIVED
-        .iter()
-        .find(|t| t.name == table)
-        .expect("a derived table of this name");
     let mut store = Store::new();
-    for need in table.needs {
-        let plain = TABLES
-            .iter()
-            .find(|t| t.name == *need)
-            .expect("a plain table");
+    build(table, entries, &mut store);
+    store.remove(table).expect("it was built")
+}
+
+/// Builds a table and what it needs.
+fn build(name: &str, entries: &[(&str, &[u8])], store: &mut Store) {
+    if store.contains_key(name) {
+        return;
+    }
+    if let Some(plain) = TABLES.iter().find(|t| t.name == name) {
         let reads = |entry: &str| plain.reads.iter().any(|r| matches(r, split(entry).1));
         let its: Vec<_> = entries.iter().copied().filter(|(e, _)| reads(e)).collect();
         store.insert(plain.name, run(plain.name, &its).0);
+        return;
     }
+    let table = DERIVED
+        .iter()
+        .find(|t| t.name == name)
+        .expect("a table of this name");
+    for need in table.needs {
+        build(need, entries, store);
+    }
+    let names = names::fill(store);
     let mut rows = Rows::new(table.columns);
-    (table.build)(&store, &node(), &mut rows);
-    rows
+    (table.build)(store, &node(), &mut rows);
+    names.fill(&mut rows);
+    store.insert(table.name, rows);
 }
 
 /// Some columns of rows as comma-separated text, one line a row, null as nothing.

@@ -28,6 +28,12 @@ pub static TABLE: Table = Table {
         ),
         text("pod_uid", "from the path"),
         text("container_id", "from the path"),
+        text("namespace", "of the pod"),
+        text("pod", "its name"),
+        text(
+            "container",
+            "its name; `POD`: the sandbox that holds the pod's namespaces",
+        ),
         text("qos", "guaranteed, burstable or besteffort"),
         text("runtime", "from the path"),
         int("cpu_usage_us", "since it was made"),
@@ -269,7 +275,7 @@ impl Decode for Cgroups {
 
 /// Path of the group, file, and the folder that the hierarchy is mounted on: v1 hierarchies are
 /// mounted below a folder that is called as their controllers, v2 has none or `unified`.
-fn place(path: &str) -> Option<(&str, &str, &str)> {
+pub(crate) fn place(path: &str) -> Option<(&str, &str, &str)> {
     let (folder, file) = path.strip_prefix("/sys/fs/cgroup")?.rsplit_once('/')?;
     let inner = folder.strip_prefix('/').unwrap_or_default();
     let first = inner.split('/').next().unwrap_or_default();

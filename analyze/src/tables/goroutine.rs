@@ -28,7 +28,7 @@ pub static TABLE: Table = Table {
         text("stack", "functions, innermost first, joined by `;`"),
         text("stack_top", "the innermost"),
     ],
-    reads: &["api/*/debug/pprof/goroutine*"],
+    reads: &["api/*/debug/pprof/goroutine*", "api/crio/debug/goroutines"],
     decoder: || Box::new(Goroutines::default()),
 };
 

@@ -21,6 +21,7 @@ pub static TABLE: Table = Table {
         bool("is_host", "in the host's namespace"),
         int("pid", "process through which the namespace was read"),
         text("name", ""),
+        int("ifindex", "its number; null where it has no IPv6 address"),
         int("rx_bytes", "since it was made"),
         int("tx_bytes", ""),
         int("rx_packets_count", ""),
@@ -50,6 +51,7 @@ pub static TABLE: Table = Table {
     reads: &[
         "/proc/*/net/dev",
         "/proc/net/dev",
+        "/proc/*/net/if_inet6",
         LINKS,
         "/sys/class/net/*/operstate",
         "/sys/class/net/*/mtu",
@@ -64,6 +66,7 @@ pub static TABLE: Table = Table {
 struct Interfaces {
     interfaces: BTreeMap<(Option<u32>, String), Counters>,
     namespaces: Namespaces,
+    indexes: HashMap<(Option<u32>, String), i64>,
     facts: HashMap<(String, String), String>,
 }
 
@@ -80,6 +83,14 @@ impl Decode for Interfaces {
             return;
         }
         let pid = netns::reader(input);
+        if input.path.ends_with("/if_inet6") {
+            for (_, line) in input.lines() {
+                if let Some((name, index)) = numbered(&line) {
+                    self.indexes.insert((pid, name.to_owned()), index);
+                }
+            }
+            return;
+        }
         for (number, line) in input.lines().skip(2) {
             let Some((name, values)) = parse(&line) else {
                 damages.add(
@@ -116,6 +127,7 @@ impl Decode for Interfaces {
                 .set("is_host", is_host)
                 .set("pid", *pid)
                 .set("name", name.as_str())
+                .set("ifindex", self.indexes.get(&(*pid, name.clone())).copied())
                 .set("rx_bytes", io.first(0))
                 .set("tx_bytes", io.first(8))
                 .set("rx_packets_count", io.first(1))
@@ -156,6 +168,14 @@ pub(crate) fn parse(line: &str) -> Option<(&str, Vec<u64>)> {
     values
         .filter(|values| values.len() >= 16)
         .map(|values| (name.trim(), values))
+}
+
+/// Name and number of an interface in a line of `if_inet6`: address, number, length of the prefix,
+/// scope and flags in hexadecimal, then the name.
+fn numbered(line: &str) -> Option<(&str, i64)> {
+    let mut words = line.split_ascii_whitespace().skip(1);
+    let index = i64::from_str_radix(words.next()?, 16).ok()?;
+    Some((words.nth(3)?, index))
 }
 
 #[cfg(test)]

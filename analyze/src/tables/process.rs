@@ -61,6 +61,12 @@ pub static TABLE: Table = Table {
         text("cgroup", "path of the unified, else the memory hierarchy"),
         text("pod_uid", "from the cgroup's path"),
         text("container_id", "from the cgroup's path"),
+        text("namespace", "of the pod"),
+        text("pod", "its name"),
+        text(
+            "container",
+            "its name; `POD`: the sandbox that holds the pod's namespaces",
+        ),
         text("unit", "unit of systemd, from the cgroup's path"),
         text("command_line", "arguments joined by spaces"),
         text("exe", "the program's file"),

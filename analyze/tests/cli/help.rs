@@ -30,12 +30,13 @@ fn check(name: &str, arguments: &[&str]) {
     }
 }
 
-const VERBS: [&str; 9] = [
+const VERBS: [&str; 10] = [
     "report",
     "findings",
     "query",
     "flamegraph",
     "top",
+    "export",
     "tables",
     "verify",
     "explain",

@@ -4,6 +4,8 @@
 
 mod desk;
 mod exit_codes;
+mod flamegraph;
 mod help;
 mod output;
+mod profiles;
 mod verbs;

@@ -10,6 +10,7 @@ use super::exchange::{Answer, Item, absolute};
 use crate::clock;
 use crate::plan;
 use crate::root::{FileSystemSize, Name};
+use crate::source::Privacy;
 use crate::worker::{Ask, Body};
 
 /// Names that are looked at in a folder: more than any node has processes, groups or interfaces,
@@ -26,6 +27,19 @@ enum Absence {
     Recorded,
     /// Many nodes lack it.
     Usual,
+}
+
+/// A part of what a worker answered.
+pub(crate) struct Part {
+    pub(crate) member: String,
+    /// Nothing where its outcome says why.
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) outcome: Outcome,
+    pub(crate) cut: Option<Cut>,
+    pub(crate) started_us: u64,
+    pub(crate) took_us: u64,
+    /// What it may give away, whatever the source's other reads do.
+    pub(crate) privacy: Privacy,
 }
 
 impl Cx<'_> {
@@ -192,15 +206,7 @@ impl Cx<'_> {
         if self.refuse(1) {
             return false;
         }
-        let source = plan::all().iter().position(|s| s.id == self.current.id);
-        let ask = Ask::Call {
-            source: source.unwrap_or(usize::MAX),
-            call,
-            // It ends before its source does, so that one that hangs is told from one that is cut.
-            time_us: (self.time_left() * 4 / 5).as_micros() as u64,
-            bytes: self.bytes_at_once(),
-        };
-        let items = [(argument.to_vec(), ask)];
+        let items = [(argument.to_vec(), self.ask_call(call))];
         let mut done = false;
         self.exchange(b"", &items, &mut |cx, _, mut answer| {
             let (outcome, cut) = match std::mem::replace(&mut answer.result, Ok(Body::Whole)) {
@@ -214,6 +220,56 @@ impl Cx<'_> {
             done = cx.store(record);
         });
         done
+    }
+
+    /// Has a call of this source done by a worker, which answers what the source takes apart and
+    /// stores itself, by [`Cx::part`].
+    pub(crate) fn consult(&mut self, call: usize, argument: &[u8]) -> Result<Vec<u8>, Outcome> {
+        let left_out = Err(Outcome::Skipped("no time or room was left".to_owned()));
+        if self.refuse(1) {
+            return left_out;
+        }
+        let items = [(argument.to_vec(), self.ask_call(call))];
+        let mut told = left_out;
+        self.exchange(b"", &items, &mut |cx, _, answer| {
+            told = match answer.result {
+                Ok(Body::Told(outcome, _)) if outcome != Outcome::Complete => Err(outcome),
+                Ok(_) => Ok(std::mem::take(&mut cx.buffer)),
+                Err(outcome) => Err(outcome),
+            };
+        });
+        told
+    }
+
+    /// Stores a part of what a worker answered, or what became of it where there are no bytes.
+    pub(crate) fn part(&mut self, part: Part) {
+        if self.is_over() {
+            self.leave_out("the capture ended", 1);
+            return;
+        }
+        let answer = Answer {
+            started_us: part.started_us,
+            took_us: part.took_us,
+            result: Ok(Body::Whole),
+        };
+        let mut record = answer.record(part.member, self.current.id, part.outcome);
+        record.kind = Kind::Answer;
+        record.cut = part.cut;
+        self.buffer = part.bytes;
+        let usual = std::mem::replace(&mut self.current.privacy, part.privacy);
+        self.store(record);
+        self.current.privacy = usual;
+    }
+
+    fn ask_call(&self, call: usize) -> Ask {
+        let source = plan::all().iter().position(|s| s.id == self.current.id);
+        Ask::Call {
+            source: source.unwrap_or(usize::MAX),
+            call,
+            // It ends before its source does, so that one that hangs is told from one that is cut.
+            time_us: (self.time_left() * 4 / 5).as_micros() as u64,
+            bytes: self.bytes_at_once(),
+        }
     }
 
     /// Stores bytes that the capture itself made under a name of their own.
@@ -252,7 +308,7 @@ impl Cx<'_> {
 
     /// What one read may bring: the rest of the source's bytes, and what fits into memory, where
     /// an answer is held several times: read, sent, received, without its secrets, compressed.
-    fn bytes_at_once(&self) -> usize {
+    pub(super) fn bytes_at_once(&self) -> usize {
         let fitting = self.limits.max_memory_bytes / COPIES;
         usize::try_from(self.current.bytes_left.min(fitting)).unwrap_or(usize::MAX)
     }

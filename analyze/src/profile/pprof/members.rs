@@ -1,4 +1,4 @@
-//! What a bundle has of pprof: answers under `api/<component>/debug/pprof/`.
+//! What a bundle has of pprof: answers under `api/<component>/debug/`.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use super::super::{Profile, goroutine};
 use super::{OLD_FORMAT, Pprof, is_old, read, sniff};
 use crate::table::{Damages, Input};
 
-/// Answers that are no profiles.
+/// Answers of `debug/pprof/` that are no profiles.
 const OTHERS: [&str; 4] = ["cmdline", "symbol", "trace", ""];
 
 /// An answer by its path.
@@ -23,7 +23,13 @@ pub struct Member<'a> {
 impl<'a> Member<'a> {
     /// Takes a member's path apart; nothing for one that is no profile.
     pub fn of(path: &'a str) -> Option<Self> {
-        let (component, what) = path.strip_prefix("api/")?.split_once("/debug/pprof/")?;
+        let (component, what) = path.strip_prefix("api/")?.split_once("/debug/")?;
+        // CRI-O has paths of its own.
+        let what = what.strip_prefix("pprof/").unwrap_or(match what {
+            "goroutines" => "goroutine",
+            "heap" => "heap",
+            _ => "",
+        });
         let kind = what.split(['?', '/']).next().unwrap_or(what);
         if component.is_empty() || OTHERS.contains(&kind) {
             return None;
@@ -109,7 +115,7 @@ impl Answers {
         profiles.sort_by_cached_key(|profile| {
             let member = Member::of(&profile.entry);
             let owner = member.map(|m| (m.component.to_owned(), m.kind.to_owned()));
-            let is_dump = profile.entry.contains("debug=2");
+            let is_dump = profile.entry.ends_with("debug=2");
             (owner, !is_dump, profile.entry.clone())
         });
         let mut names = HashSet::new();

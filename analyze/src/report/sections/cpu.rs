@@ -1,21 +1,32 @@
 //! Who used the CPU.
 
 use crate::report::chart::{self, Unit};
+use crate::report::flames;
 use crate::report::model::Section;
 use crate::report::view::{Show, Spec, shown};
-use crate::table::Tables;
+use crate::table::Loaded;
 
 /// The chapter.
-pub(super) fn section(tables: &Tables) -> Section {
+pub(super) fn section(loaded: &Loaded) -> Section {
+    let tables = &loaded.tables;
+    let mut blocks = vec![
+        OVER_TIME.block(tables),
+        flames::named(loaded, "cpu", "What every CPU was doing"),
+    ];
+    blocks.extend([FUNCTIONS.block(tables), MODULES.block(tables)]);
+    let mut profiles = loaded.node.profiles.iter();
+    if let Some(blocked) = profiles.find(|profile| profile.name == "blocked") {
+        blocks.push(flames::block(blocked, "Where threads were blocked"));
+    }
+    blocks.extend([
+        PROCESSES.block(tables),
+        PER_CPU.block(tables),
+        INTERRUPTS.block(tables),
+    ]);
     Section {
         id: "cpu",
         title: "CPU",
-        blocks: vec![
-            OVER_TIME.block(tables),
-            PROCESSES.block(tables),
-            PER_CPU.block(tables),
-            INTERRUPTS.block(tables),
-        ],
+        blocks,
     }
 }
 
@@ -25,6 +36,40 @@ const OVER_TIME: chart::Spec = chart::Spec {
     sql: "SELECT ts_us, 'user' AS name, user_ratio AS value FROM window_cpu UNION ALL SELECT ts_us, 'kernel' AS name, system_ratio AS value FROM window_cpu UNION ALL SELECT ts_us, 'waiting for I/O' AS name, iowait_ratio AS value FROM window_cpu UNION ALL SELECT ts_us, 'stolen' AS name, steal_ratio AS value FROM window_cpu ORDER BY ts_us",
     unit: Unit::Ratio,
     limit: 6,
+};
+
+const FUNCTIONS: Spec = Spec {
+    title: "Functions that used most",
+    needs: &["hot_function"],
+    sql: "SELECT function, module, kind, self_ratio, total_ratio, process, process_ratio, pod, unit FROM hot_function WHERE profile = 'cpu' ORDER BY self_weight DESC, total_weight DESC, function, module",
+    columns: &[
+        shown("function", "function", Show::Text),
+        shown("self_ratio", "itself", Show::Bar),
+        shown("total_ratio", "with all it calls", Show::Percent),
+        shown("kind", "kind", Show::Text),
+        shown("module", "module", Show::Text),
+        shown("process", "mostly in", Show::Text),
+        shown("process_ratio", "of it there", Show::Percent),
+        shown("pod", "pod", Show::Text),
+        shown("unit", "unit", Show::Text),
+    ],
+    limit: 40,
+    anchor: None,
+};
+
+const MODULES: Spec = Spec {
+    title: "Binaries and kernel modules that used most, and how far their stacks can be trusted",
+    needs: &["profile_module"],
+    sql: "SELECT module, self_ratio, broken_ratio, unnamed_ratio, why FROM profile_module WHERE profile = 'cpu' ORDER BY self_weight DESC, broken_count DESC, module",
+    columns: &[
+        shown("module", "module", Show::Text),
+        shown("self_ratio", "CPU", Show::Bar),
+        shown("broken_ratio", "stacks that end in it", Show::Percent),
+        shown("unnamed_ratio", "functions without a name", Show::Percent),
+        shown("why", "why names are missing", Show::Text),
+    ],
+    limit: 25,
+    anchor: None,
 };
 
 const PROCESSES: Spec = Spec {
