@@ -1,10 +1,12 @@
 #!/bin/sh
 # Installs what tests call: readelf and strings (binutils), mkfifo and chroot (coreutils), zstd, mount and setpriv (util-linux),
-# python3 for a file system that hangs, containerd with runc, busybox (static) and curl for real pods, and go for `go tool pprof`.
+# python3 for a file system that hangs, containerd with runc, busybox (static) and curl for real pods,
+# go for `go tool pprof`, and compilers of programs whose profile is known.
 set -eu
 missing=
 for tool in readelf:binutils strings:binutils zstd:zstd setpriv:util-linux mount:mount python3:python3 \
-    containerd:containerd runc:runc curl:curl go:golang-go; do
+    containerd:containerd runc:runc curl:curl \
+    cc:gcc c++:g++ go:golang-go; do
     command -v "${tool%%:*}" >/dev/null || missing="$missing ${tool##*:}"
 done
 # A busybox that needs no library: its package leaves the name to the other one where both are installed.

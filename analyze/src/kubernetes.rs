@@ -7,9 +7,13 @@
 
 pub mod containers;
 pub mod json;
+pub mod log;
 pub mod merge;
 pub mod moment;
 pub mod names;
+pub mod objects;
 pub mod paths;
 pub mod pods;
+pub mod prometheus;
 pub mod quantity;
+pub mod yaml;

@@ -13,7 +13,7 @@ use freezeframe_bundle::{Outcome, SourceRecord, Summary, Writer};
 use crate::cli::Services;
 use crate::encrypt::Sink;
 use crate::output::{Gauge, Output};
-use crate::perf::Sampler;
+use crate::perf::{CallGraph, Sampler};
 use crate::redact::Redactor;
 use crate::source::Source;
 use crate::stop::Stop;
@@ -21,12 +21,14 @@ use crate::worker::Pool;
 use crate::{clock, cost};
 
 mod context;
+mod errand;
 mod exchange;
 mod hang;
 mod read;
 mod store;
 
 pub(crate) use context::Cx;
+pub(crate) use errand::{Brought, Errand};
 pub(crate) use read::{FILE, Part};
 
 /// How long and how much a capture may be.
@@ -36,6 +38,8 @@ pub(crate) struct Limits {
     pub(crate) window: Duration,
     /// CPU samples per second and CPU.
     pub(crate) frequency: u64,
+    /// How callers in user space are found.
+    pub(crate) call_graph: CallGraph,
     /// After this the bundle is sealed as it stands.
     pub(crate) deadline: Duration,
     /// Size of the whole bundle.
@@ -246,7 +250,9 @@ impl Engine<'_> {
                 break;
             };
             self.read(run, run.source.capture);
-            if !self.cx.is_sampling(run.source.id) {
+            let comes_later =
+                self.cx.is_sampling(run.source.id) || self.cx.has_errands(run.source.id);
+            if !comes_later {
                 progress(&run.record());
             }
         }
@@ -259,6 +265,14 @@ impl Engine<'_> {
                 self.again(runs, limits.window, progress);
             }
         }
+        let phase = Instant::now();
+        self.cx.finish_errands();
+        for run in runs.iter_mut().filter(|run| run.began) {
+            if self.cx.settle(run) {
+                progress(&run.record());
+            }
+        }
+        self.phase("waiting for services", phase);
         for run in runs.iter_mut().filter(|run| run.began) {
             if self.cx.is_sampling(run.source.id) {
                 let why = "the capture ended before the profile was complete";
@@ -386,6 +400,7 @@ mod tests {
         let limits = Limits {
             window: Duration::ZERO,
             frequency: 99,
+            call_graph: CallGraph::Fp,
             deadline: Duration::from_secs(20),
             max_bytes: 1 << 30,
             max_memory_bytes: 1 << 30,

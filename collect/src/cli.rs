@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use age::x25519::Recipient;
 use clap::{Args, Parser, Subcommand};
+use serde::{Deserialize, Serialize};
 
+use crate::api::Url;
 use crate::cri::endpoint;
+use crate::perf::CallGraph;
 use crate::redact::Level;
 
 /// Freezes a Kubernetes node's state into one file, seconds before a drain destroys it.
@@ -45,7 +48,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Capture the node (the default)
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Show what would be read, in which order, and estimate bytes and time; reads no contents
     Plan(PlanArgs),
     /// List every source: order, reads, hazard, privacy, deadline
@@ -80,6 +83,10 @@ pub(crate) struct RunArgs {
     /// CPU samples per second and CPU while the window runs
     #[arg(long, value_name = "HZ", default_value_t = 99, value_parser = clap::value_parser!(u64).range(1..=999))]
     pub(crate) frequency: u64,
+
+    /// How the callers in samples of user space are found
+    #[arg(long, value_name = "WAY", value_enum, default_value_t = CallGraph::Fp)]
+    pub(crate) call_graph: CallGraph,
 
     /// Seconds after which the bundle is sealed as it stands
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86400))]
@@ -129,16 +136,60 @@ pub(crate) struct RunArgs {
     pub(crate) services: Services,
 }
 
-/// How the node's services are to be reached where that is not found by itself.
-#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+/// How the node's services are to be reached where that is not found by itself. Secrets are named by
+/// their files, which workers read as this process sees them, not below `--root`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[command(next_help_heading = "Services of the node")]
 pub(crate) struct Services {
+    /// Where kubelet is, if not where its configuration says
+    ///
+    /// `https://127.0.0.1:10250`, or through the API server's node proxy:
+    /// `http://127.0.0.1:8001/api/v1/nodes/NAME/proxy` beside `kubectl proxy`. An IP address or
+    /// localhost: names are not resolved.
+    #[arg(long, value_name = "URL", value_parser = url)]
+    pub(crate) kubelet_url: Option<String>,
+
+    /// Client certificate for kubelet, in PEM
+    #[arg(long, value_name = "FILE", value_parser = file)]
+    pub(crate) kubelet_cert: Option<String>,
+
+    /// Its key, if not in the same file
+    #[arg(long, value_name = "FILE", value_parser = file, requires = "kubelet_cert")]
+    pub(crate) kubelet_key: Option<String>,
+
+    /// File with a bearer token for kubelet
+    #[arg(long, value_name = "FILE", value_parser = file)]
+    pub(crate) kubelet_token_file: Option<String>,
+
+    /// Who has signed kubelet's certificate, or that certificate itself, in PEM
+    #[arg(long, value_name = "FILE", value_parser = file)]
+    pub(crate) kubelet_ca: Option<String>,
+
+    /// Whom to be to kubelet and to the API server, if not who kubelet is
+    #[arg(long, value_name = "FILE", value_parser = file)]
+    pub(crate) kubeconfig: Option<String>,
+
     /// Socket of the container runtime, e.g. /run/crio/crio.sock
     ///
     /// Without it: the one that kubelet's configuration or flags name, or those that runtimes usually
     /// listen on. The path is one of the node's, below --root; `unix://` may stand before it.
     #[arg(long, value_name = "ENDPOINT", value_parser = runtime_endpoint)]
     pub(crate) runtime_endpoint: Option<String>,
+
+    /// Ask for Go's profiles there as well (repeatable)
+    ///
+    /// `agent=http://127.0.0.1:6060` or `agent=unix:/run/agent.sock`; /debug/pprof is added.
+    #[arg(long, value_name = "NAME=URL", value_parser = named)]
+    pub(crate) pprof: Vec<Named>,
+}
+
+/// A service that a person names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Named {
+    /// Name under `api/`.
+    pub(crate) name: String,
+    /// Where it is.
+    pub(crate) url: String,
 }
 
 /// Options that decide what is read.
@@ -155,6 +206,33 @@ pub(crate) struct PlanArgs {
     /// Folder that stands for the node's /
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub(crate) root: PathBuf,
+}
+
+/// An address of a service.
+fn url(text: &str) -> Result<String, String> {
+    Url::parse_address(text)?;
+    Ok(text.to_owned())
+}
+
+/// `NAME=URL`.
+fn named(text: &str) -> Result<Named, String> {
+    let (name, url) = text.split_once('=').ok_or("NAME=URL is expected")?;
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.chars().all(is_part) {
+        return Err("a name consists of letters, digits, `-`, `_` and `.`".to_owned());
+    }
+    Url::parse_address(url)?;
+    Ok(Named {
+        name: name.to_owned(),
+        url: url.to_owned(),
+    })
+}
+
+/// A file, its path from the top: workers are in another folder.
+fn file(text: &str) -> Result<String, String> {
+    let path = std::path::absolute(text).map_err(|error| error.to_string())?;
+    let path = path.into_os_string().into_string();
+    path.map_err(|_| "its path is not UTF-8".to_owned())
 }
 
 /// A size that leaves room to work.

@@ -6,6 +6,7 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)
 )]
 
+mod api;
 mod capture;
 mod cgroups;
 mod cli;
@@ -14,6 +15,7 @@ mod command;
 mod cost;
 mod cri;
 mod encrypt;
+mod files;
 mod http;
 mod journal;
 mod kernel_calls;
@@ -32,7 +34,9 @@ mod standing;
 mod stop;
 mod supervise;
 mod sweep;
+mod tls;
 mod worker;
+mod yaml;
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -50,7 +54,7 @@ fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let run = match &cli.verb {
         None => Some(&cli.run),
-        Some(cli::Verb::Run(args)) => Some(args),
+        Some(cli::Verb::Run(args)) => Some(&**args),
         Some(cli::Verb::Plan(_) | cli::Verb::Sources | cli::Verb::Hold(_)) => None,
     };
     if let Some(args) = run {

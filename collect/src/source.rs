@@ -10,7 +10,7 @@ use freezeframe_bundle::Outcome;
 
 use crate::redact::Shape;
 
-pub(crate) use crate::capture::{Cx, FILE, Part};
+pub(crate) use crate::capture::{Brought, Cx, Errand, FILE, Part};
 pub(crate) use crate::worker::{Ask, Brief, Call, Told};
 
 /// How a read of a source may hurt.
@@ -47,6 +47,8 @@ pub(crate) enum Privacy {
     Names,
     /// Names and addresses within records whose lengths must stay.
     Records,
+    /// Compressed: names of functions and of files of source code.
+    Packed,
     /// Text that programs and people wrote: logs, configuration.
     Text,
     /// Arguments of processes.
@@ -64,6 +66,7 @@ impl Privacy {
             Self::Harmless => "harmless",
             Self::Names => "names",
             Self::Records => "records",
+            Self::Packed => "packed",
             Self::Text => "text",
             Self::Arguments => "arguments",
             Self::Environment => "environment",
@@ -76,6 +79,7 @@ impl Privacy {
         match self {
             Self::Harmless | Self::Names => Shape::Binary,
             Self::Records => Shape::Records,
+            Self::Packed => Shape::Packed,
             Self::Text => Shape::Text,
             Self::Arguments => Shape::CommandLine,
             Self::Environment => Shape::Environment,

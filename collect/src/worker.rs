@@ -9,12 +9,14 @@
 
 mod fork;
 mod pool;
+mod process;
 mod serve;
 mod wire;
 mod zygote;
 
 pub(crate) use fork::fork;
-pub(crate) use pool::{Hung, Lost, Pool};
+pub(crate) use pool::{Aside, Pool};
+pub(crate) use process::{Hung, Lost};
 pub(crate) use serve::{Brief, Call, Told};
 pub(crate) use wire::{Ask, Body, Reply, Request};
 pub(crate) use zygote::leave_streams;

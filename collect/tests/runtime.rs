@@ -8,7 +8,8 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
-use fake::containerd::{Containerd, Pod};
+use fake::containerd::{Containerd, Pod, field};
+use fake::grpc::{self, Reply};
 use fake::{FakeNode, bytes, stderr};
 use freezeframe_bundle::{Item, Outcome, SourceRecord};
 use serde_json::Value;
@@ -186,6 +187,10 @@ fn variables_of_containers_stay_where_they_are() {
         "{told:?}"
     );
     assert!(told.contains(&"PATH=/bin"));
+    // So do the credentials of registries in the runtime's own configuration.
+    let config = &json(&items, "cri/status.json")["config"];
+    let registry = &config["registry"]["configs"]["registry.test"]["auth"];
+    assert_eq!(registry["username"], "robot", "{config}");
     for item in &items {
         if let Item::Entry(entry) = item {
             let text = String::from_utf8_lossy(&entry.bytes);
@@ -265,6 +270,70 @@ fn a_runtime_that_hangs_is_asked_once() {
     assert_eq!(exchanges.len(), 1, "{exchanges:?}");
     assert_eq!(exchanges[0]["error"], "no answer in time");
     assert!(exchanges[0]["grpc_status"].is_null());
+}
+
+/// Pods and containers of the same ids.
+fn list(ids: &[&str]) -> Vec<u8> {
+    ids.iter().flat_map(|id| field(1, field(1, id))).collect()
+}
+
+#[test]
+fn a_runtime_of_older_days_is_understood() {
+    let node = FakeNode::new();
+    grpc::serve(&node, |path| match path {
+        "v1alpha2.RuntimeService/Version" => {
+            Reply::Message([field(2, "containerd"), field(3, "1.4.13")].concat())
+        }
+        "v1alpha2.RuntimeService/ListContainers" => Reply::Message(list(&["c1"])),
+        "v1alpha2.RuntimeService/RuntimeConfig" => Reply::Status("12"),
+        path if path.starts_with("v1alpha2.") => Reply::Message(Vec::new()),
+        _ => Reply::Status("12"),
+    });
+    let output = node.collect(&["--window", "0", "--only", "runtime"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let (items, _) = node.read();
+    assert_eq!(json(&items, "cri/version.json")["runtimeVersion"], "1.4.13");
+    assert_eq!(
+        json(&items, "cri/containers.json")["containers"][0]["id"],
+        "c1"
+    );
+    assert_eq!(
+        json(&items, "cri/container_status/c1.json"),
+        serde_json::json!({})
+    );
+    let exchanges = exchanges(&items);
+    assert_eq!(exchanges[0]["version"], "v1");
+    assert_eq!(exchanges[0]["grpc_status"], 12);
+    assert!(
+        exchanges[1..]
+            .iter()
+            .all(|one| one["version"] == "v1alpha2")
+    );
+}
+
+#[test]
+fn containers_whose_state_hangs_are_named_and_the_rest_left_alone() {
+    let node = FakeNode::new();
+    grpc::serve(&node, |path| match path {
+        "v1.RuntimeService/ListContainers" => Reply::Message(list(&["c1", "c2", "c3", "c4"])),
+        "v1.RuntimeService/ListPodSandbox" => Reply::Message(list(&["p1"])),
+        "v1.RuntimeService/ContainerStatus" => Reply::Silence,
+        _ => Reply::Message(Vec::new()),
+    });
+    let (source, items, _) = capture(&node);
+    let Outcome::Partial(why) = &source.outcome else {
+        panic!("{source:?}");
+    };
+    assert!(why.starts_with("2 timed_out"), "{why}");
+    assert!(why.contains("3 left out: pods and containers"), "{why}");
+    assert!(why.contains("4 left out: calls"), "{why}");
+    assert!(bytes(&items, "cri/containers.json").is_some());
+    let silent: Vec<_> = exchanges(&items)
+        .into_iter()
+        .filter(|one| one["error"] == "no answer in time")
+        .collect();
+    assert_eq!(silent.len(), 2, "{silent:?}");
+    assert!(silent.iter().all(|one| one["call"] == "ContainerStatus"));
 }
 
 #[test]

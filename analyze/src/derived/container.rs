@@ -2,16 +2,14 @@
 
 use std::collections::HashMap;
 
+use crate::kubernetes::merge::ABOUT_SOURCES;
 use crate::kubernetes::{containers, merge};
 use crate::table::{Column, Derived, Node, Rows, Store, bool, text};
 
 const COUNT: usize = containers::IDENTITY.len() + containers::STATE.len() + 2;
 
 const COLUMNS: [Column; COUNT] = {
-    let mut all = [text(
-        "sources",
-        "who tells of it: kubelet, api_server, runtime, stats_summary, running_pods, runtime_files, log_files, cgroup",
-    ); COUNT];
+    let mut all = [text("sources", ABOUT_SOURCES); COUNT];
     let mut n = 0;
     while n < containers::IDENTITY.len() {
         all[n] = containers::IDENTITY[n];

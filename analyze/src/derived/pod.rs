@@ -47,7 +47,10 @@ mod tests {
         let rows = derive(
             "pod",
             &[
-                ("api/apiserver/pods", mirror.as_bytes()),
+                (
+                    "api/apiserver/api/v1/pods?fieldSelector=spec.nodeName=n1",
+                    mirror.as_bytes(),
+                ),
                 (
                     &format!(
                         "root/sys/fs/cgroup/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{hash}.slice/cgroup.procs"

@@ -2,6 +2,7 @@
 //! each, and what states of containers look like.
 
 use super::json::Json;
+use super::merge::ABOUT_SOURCES;
 use super::moment::Moment;
 use crate::table::{Column, bool, float, int, text};
 
@@ -86,10 +87,7 @@ pub const RESOURCE: [Column; 18] = [
     int("writable_layer_bytes", "files that it wrote into its image"),
     int("writable_layer_inodes_count", ""),
     int("log_bytes", ""),
-    text(
-        "sources",
-        "who tells of it: kubelet, api_server, runtime, stats_summary, running_pods, runtime_files, log_files, cgroup",
-    ),
+    text("sources", ABOUT_SOURCES),
 ];
 
 /// All of them.

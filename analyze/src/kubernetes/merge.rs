@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::table::{Cell, Rows, Store};
 
 /// Who tells of pods and containers, the one that knows most first.
-pub const SOURCES: [&str; 8] = [
+pub const SOURCES: [&str; 9] = [
     "kubelet",
     "api_server",
     "runtime",
@@ -17,8 +17,12 @@ pub const SOURCES: [&str; 8] = [
     "running_pods",
     "runtime_files",
     "log_files",
+    "kubelet_files",
     "cgroup",
 ];
+
+/// What the column `sources` means, in all tables that have it.
+pub const ABOUT_SOURCES: &str = "who tells of it: kubelet, api_server, runtime, stats_summary, running_pods, runtime_files, log_files, kubelet_files, cgroup";
 
 /// Where a source stands in [`SOURCES`].
 pub fn rank(source: Option<&str>) -> usize {

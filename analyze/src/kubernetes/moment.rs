@@ -61,6 +61,11 @@ impl Moment {
         now_us.checked_sub(self.realtime_us)
     }
 
+    /// Days from the capture to it; less than 0 is past.
+    pub fn days_left(self, node: &Node) -> Option<f64> {
+        self.age_us(node).map(|age| -(age as f64) / 86_400e6)
+    }
+
     /// Microseconds since boot, as the clocks at capture tell.
     pub fn ts_us(self, node: &Node) -> Option<i64> {
         let booted_us = i64::try_from(node.capture.as_ref()?.started.boottime_us).ok()?;

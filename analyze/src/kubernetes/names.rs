@@ -25,9 +25,24 @@ impl Names {
         let mut names = Self::default();
         let owned =
             |rows: &Rows, row: usize, column: &str| rows.text(row, column).map(str::to_owned);
+        // Containers and sandboxes may know of a pod that is told of by nobody else.
+        for table in ["container", "sandbox"] {
+            let Some(rows) = store.get(table) else {
+                continue;
+            };
+            for row in (0..rows.len()).filter(|row| rows.text(*row, "pod").is_some()) {
+                if let Some(uid) = owned(rows, row, "pod_uid") {
+                    let name = (owned(rows, row, "namespace"), owned(rows, row, "pod"));
+                    names.pods.insert(uid, name);
+                }
+            }
+        }
         if let Some(pods) = store.get("pod") {
             for row in 0..pods.len() {
                 let name = (owned(pods, row, "namespace"), owned(pods, row, "name"));
+                if name.1.is_none() {
+                    continue;
+                }
                 for uid in ["uid", "api_uid"] {
                     if let Some(uid) = owned(pods, row, uid) {
                         names.pods.insert(uid, name.clone());

@@ -3,7 +3,7 @@
 use super::json::Json;
 
 /// A pod as a name tells it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PodName {
     /// Its namespace.
     pub namespace: Option<String>,
@@ -32,7 +32,7 @@ pub fn log_folder(name: &str) -> Option<PodName> {
 }
 
 /// A container as the path of its log tells it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LogPath {
     /// The pod.
     pub pod: PodName,
@@ -102,8 +102,12 @@ pub struct Bundle<'a> {
 }
 
 impl<'a> Bundle<'a> {
-    /// Reads a runtime spec; nothing where it is of no pod.
+    /// Reads a runtime spec, or docker's `config.v2.json`; nothing where it is of no pod.
     pub fn read(spec: Json<'a>) -> Option<Self> {
+        let labels = spec.at("Config").at("Labels");
+        if labels.is_there() {
+            return Self::of_docker(spec, labels);
+        }
         let annotations = spec.at("annotations");
         let first = |names: &[&str]| names.iter().find_map(|name| annotations.at(name).text());
         let kind = first(&[
@@ -138,6 +142,30 @@ impl<'a> Bundle<'a> {
             cgroups_path,
         })
     }
+}
+
+impl<'a> Bundle<'a> {
+    /// Labels that dockershim and cri-dockerd put on containers.
+    fn of_docker(config: Json<'a>, labels: Json<'a>) -> Option<Self> {
+        let kind = labels.at("io.kubernetes.docker.type").text()?;
+        let is_sandbox = kind == "podsandbox";
+        let container = labels.at("io.kubernetes.container.name").text();
+        Some(Self {
+            is_sandbox,
+            sandbox_id: labels.at("io.kubernetes.sandbox.id").text(),
+            namespace: labels.at("io.kubernetes.pod.namespace").text(),
+            pod: labels.at("io.kubernetes.pod.name").text(),
+            uid: labels.at("io.kubernetes.pod.uid").text().map(str::to_owned),
+            container: container.filter(|_| !is_sandbox),
+            image: config.at("Config").at("Image").text(),
+            cgroups_path: None,
+        })
+    }
+}
+
+/// The container whose bundle lies at this path: the folder is named after it.
+pub fn bundle_id(path: &str) -> Option<&str> {
+    path.split('/').rev().find(|part| is_id(part))
 }
 
 fn uid_of_cgroups_path(path: &str) -> Option<String> {
@@ -192,6 +220,16 @@ mod tests {
         }});
         let bundle = Bundle::read(Json::new(&crio)).unwrap();
         assert_eq!((bundle.is_sandbox, bundle.container), (true, None));
+        let docker = json!({"Config": {"Image": "app:1", "Labels": {
+            "io.kubernetes.docker.type": "container",
+            "io.kubernetes.container.name": "app",
+            "io.kubernetes.pod.uid": UID,
+        }}});
+        let bundle = Bundle::read(Json::new(&docker)).unwrap();
+        assert_eq!(
+            (bundle.container, bundle.image),
+            (Some("app"), Some("app:1"))
+        );
         assert!(Bundle::read(Json::new(&json!({"annotations": {}}))).is_none());
     }
 }

@@ -1,5 +1,6 @@
 //! The columns of tables `pod_seen` and `pod`, which are the same.
 
+use super::merge::ABOUT_SOURCES;
 use crate::table::{Column, bool, float, int, text};
 
 /// What is told of a pod.
@@ -63,8 +64,5 @@ pub const COLUMNS: [Column; 42] = [
     int("tx_bytes", "sent by its first interface"),
     text("conditions", "those that are not True, with their reasons"),
     text("cgroup", "path of its group"),
-    text(
-        "sources",
-        "who tells of it: kubelet, api_server, runtime, stats_summary, running_pods, runtime_files, log_files, cgroup",
-    ),
+    text("sources", ABOUT_SOURCES),
 ];

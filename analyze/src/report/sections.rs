@@ -9,12 +9,15 @@ mod cpu;
 pub mod findings;
 pub mod header;
 mod kernel_log;
+mod kubernetes;
 mod memory;
 mod network;
 mod node;
+mod pods;
 mod pressure;
 mod processes;
 mod storage;
+mod timeline;
 
 /// All chapters in their order.
 pub fn all(loaded: &Loaded) -> Vec<Section> {
@@ -23,10 +26,13 @@ pub fn all(loaded: &Loaded) -> Vec<Section> {
         cpu::section(loaded),
         memory::section(tables),
         pressure::section(tables),
+        pods::section(tables),
         cgroups::section(tables),
         processes::section(tables),
         network::section(tables),
         storage::section(tables),
+        kubernetes::section(tables),
+        timeline::section(tables),
         kernel_log::section(tables),
         node::section(tables),
         capture::section(tables),

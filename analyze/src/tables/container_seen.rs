@@ -11,11 +11,11 @@
 //! root/sys/fs/cgroup/.../cri-containerd-<id>.scope/cgroup.procs
 //! ```
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::kubernetes::containers;
 use crate::kubernetes::json::{self, Json};
-use crate::kubernetes::paths::{Bundle, log_folder, log_link, log_path};
+use crate::kubernetes::paths::{Bundle, LogPath, bundle_id, log_link, log_path};
 use crate::table::identity::{self, identify};
 use crate::table::{Damages, Decode, Input, Node, Rows, Table};
 use crate::tables::cgroup;
@@ -35,14 +35,18 @@ pub static TABLE: Table = Table {
         "api/kubelet/pods",
         "api/kubelet/runningpods*",
         "api/kubelet/stats/summary",
-        "api/apiserver/pods*",
+        "api/apiserver/api/v1/pods*",
         "cri/containers.json",
         "cri/container_status/*.json",
         "cri/container_stats.json",
-        "/var/log/pods/*",
         "/var/log/containers",
+        "calls/container_logs.jsonl",
+        "/var/lib/kubelet/pods/*/containers",
         "/run/**/io.containerd.runtime.v2.task/k8s.io/*/config.json",
         "/run/containers/storage/overlay-containers/*/userdata/config.json",
+        "/var/lib/docker/containers/*/config.v2.json",
+        "/run/**/io.containerd.runtime.v2.task/k8s.io/*/init.pid",
+        "/run/containers/storage/overlay-containers/*/userdata/pidfile",
         "/sys/fs/cgroup/**/cgroup.procs",
         "/proc/*/cgroup",
     ],
@@ -60,13 +64,34 @@ struct ContainersSeen {
     groups: HashSet<String>,
 }
 
+/// Longest line that tells of a log.
+const LOG_LINE: usize = 16 << 10;
+
+/// The logs of one container.
+#[derive(Default)]
+struct Logs {
+    line: i64,
+    path: Option<String>,
+    attempt: Option<i64>,
+    bytes: i64,
+}
+
 impl Decode for ContainersSeen {
     fn entry(&mut self, input: &Input<'_>, node: &Node, damages: &mut Damages) {
         let path = input.path;
         if path == "/var/log/containers" {
             self.log_links(input);
-        } else if path.starts_with("/var/log/pods/") {
-            self.log_folder(input);
+        } else if path == "calls/container_logs.jsonl" {
+            self.logs(input);
+        } else if path.starts_with("/var/lib/kubelet/pods/") {
+            self.folders(input);
+        } else if path.ends_with("/init.pid") || path.ends_with("/pidfile") {
+            let pid: Option<i64> = input.text().trim().parse().ok();
+            self.rows
+                .add(input.entry, None)
+                .set("id", bundle_id(path))
+                .set("pid", pid)
+                .set("sources", "runtime_files");
         } else if path.starts_with("/proc/") {
             let text = input.text();
             if let Some(group) = identity::cgroup_of_process(&text) {
@@ -94,7 +119,7 @@ impl ContainersSeen {
             "cri/containers.json" => runtime::list(input, answer, node, rows),
             "cri/container_stats.json" => runtime::stats(input, answer, rows),
             path if path.starts_with("cri/") => runtime::status(input, answer, node, rows),
-            path if path.ends_with("/config.json") => self.bundle(input, answer),
+            path if path.starts_with('/') => self.bundle(input, answer, node),
             path if path.starts_with("api/apiserver") => {
                 api::pods(input, answer, "api_server", node, rows);
             }
@@ -103,21 +128,13 @@ impl ContainersSeen {
         }
     }
 
-    fn bundle(&mut self, input: &Input<'_>, spec: Json<'_>) {
+    fn bundle(&mut self, input: &Input<'_>, spec: Json<'_>, node: &Node) {
         let Some(bundle) = Bundle::read(spec).filter(|bundle| !bundle.is_sandbox) else {
             return;
         };
-        // The folder is named after the container; below `userdata` that of CRI-O is.
-        let id = input
-            .path
-            .split('/')
-            .rev()
-            .skip(1)
-            .find(|p| *p != "userdata");
         let adjust = spec.at("process").at("oomScoreAdj").int();
-        self.rows
-            .add(input.entry, None)
-            .set("id", id)
+        let mut row = self.rows.add(input.entry, None);
+        row.set("id", bundle_id(input.path))
             .set("name", bundle.container)
             .set("pod_uid", bundle.uid)
             .set("namespace", bundle.namespace)
@@ -126,6 +143,7 @@ impl ContainersSeen {
             .set("image", bundle.image)
             .set("oom_score_adjust", adjust)
             .set("sources", "runtime_files");
+        runtime::docker(&mut row, spec.at("State"), node);
     }
 
     fn log_links(&mut self, input: &Input<'_>) {
@@ -149,9 +167,47 @@ impl ContainersSeen {
         }
     }
 
-    /// The names in the folder of a pod's logs are its containers.
-    fn log_folder(&mut self, input: &Input<'_>) {
-        let Some(pod) = input.part(3).and_then(log_folder) else {
+    /// Logs of a container by the number of its restarts: the last one counts.
+    fn logs(&mut self, input: &Input<'_>) {
+        let mut newest: BTreeMap<LogPath, Logs> = BTreeMap::new();
+        for (line, text) in input.lines().filter(|(_, text)| text.len() < LOG_LINE) {
+            let Ok(told) = serde_json::from_str(&text) else {
+                continue;
+            };
+            let told = Json::new(&told);
+            let Some(path) = told.at("path").text() else {
+                continue;
+            };
+            let Some(mut log) = log_path(path) else {
+                continue;
+            };
+            let attempt = log.attempt.take();
+            let logs = newest.entry(log).or_default();
+            let bytes = told.at("size_bytes").int().unwrap_or(0);
+            logs.bytes = logs.bytes.saturating_add(bytes);
+            if logs.path.is_none() || attempt >= logs.attempt {
+                logs.attempt = attempt;
+                logs.line = line;
+                logs.path = Some(path.to_owned());
+            }
+        }
+        for (log, logs) in newest {
+            self.rows
+                .add(input.entry, Some(logs.line))
+                .set("name", log.container)
+                .set("attempt", logs.attempt)
+                .set("pod_uid", log.pod.uid)
+                .set("namespace", log.pod.namespace)
+                .set("pod", log.pod.name)
+                .set("log_path", logs.path)
+                .set("log_bytes", logs.bytes)
+                .set("sources", "log_files");
+        }
+    }
+
+    /// Kubelet keeps a folder for each container of a pod.
+    fn folders(&mut self, input: &Input<'_>) {
+        let Some(uid) = input.part(4).map(str::to_owned) else {
             return;
         };
         for (line, name) in input.lines() {
@@ -160,10 +216,8 @@ impl ContainersSeen {
                 self.rows
                     .add(input.entry, Some(line))
                     .set("name", name)
-                    .set("pod_uid", pod.uid.clone())
-                    .set("namespace", pod.namespace.clone())
-                    .set("pod", pod.name.clone())
-                    .set("sources", "log_files");
+                    .set("pod_uid", uid.clone())
+                    .set("sources", "kubelet_files");
             }
         }
     }

@@ -47,7 +47,7 @@ pub static TABLE: Table = Table {
     columns: &COLUMNS,
     reads: &[
         "api/kubelet/pods",
-        "api/apiserver/pods*",
+        "api/apiserver/api/v1/pods*",
         "cri/container_status/*.json",
     ],
     decoder: || {

@@ -1,168 +1,165 @@
-//! Lines of the journal, from its export format (systemd.io, `JOURNAL_EXPORT_FORMATS`): fields one
-//! a line, entries apart by an empty line; a binary field is its name alone, then its length in 8
-//! bytes of little endian, then the bytes.
+//! Lines of logs: of the journal, and of containers.
+//!
+//! The journal comes in its export format (systemd.io, `JOURNAL_EXPORT_FORMATS`), containers' logs in
+//! that of CRI or docker's. Where a line has a shape of its own (klog, logfmt, JSON) its level is taken
+//! from there: the journal says `6` of whatever a service prints.
 //!
 //! ```text
 //! __REALTIME_TIMESTAMP=1700000000000000
 //! _SYSTEMD_UNIT=kubelet.service
 //! MESSAGE=E1121 04:45:00.123456  777 kubelet.go:2477] "Skipping pod synchronization"
+//!
+//! 2026-11-20T22:26:22.380569713Z stderr F time="..." level=error msg="..."
 //! ```
 
-use std::collections::HashMap;
+use std::rc::Rc;
 
+use crate::kubernetes::log::{self, About};
+use crate::kubernetes::moment::Moment;
 use crate::table::{Damages, Decode, Input, Node, Rows, Table, int, text};
+
+#[path = "log_line/container.rs"]
+mod container;
+#[path = "log_line/journal.rs"]
+mod journal;
 
 /// The table.
 pub static TABLE: Table = Table {
     name: "log_line",
-    about: "lines of the journal, oldest first",
+    about: "lines of the journal and of containers' logs, oldest first",
     columns: &[
         int("realtime_us", "since 1970"),
-        int("ts_us", "monotonic, of its own boot"),
+        int(
+            "ts_us",
+            "of the journal monotonic, of its own boot; of a container since this boot",
+        ),
         int("age_us", "before the capture began"),
-        text("boot_id", "the boot it is of"),
+        text("source", "journal or container"),
+        text("boot_id", "the boot it is of; null of containers"),
         text("unit", "unit of systemd"),
         text("component", "identifier, else the command's name"),
         int("pid", ""),
-        int("level", "0 emergency, 3 error, 4 warning, 6 information"),
-        text("message", ""),
+        int(
+            "level",
+            "0 emergency, 3 error, 4 warning, 6 information; as the line says, else the journal",
+        ),
+        text("caller", "file and line of the source, where it is told"),
+        text(
+            "message",
+            "what was said, then its fields: `Probe failed pod=\"default/web-0\"`",
+        ),
+        text("namespace", "of the pod"),
+        text(
+            "pod",
+            "that kubelet or runtime tell of, or whose container said it",
+        ),
+        text("pod_uid", ""),
+        text("container", "its name"),
+        text("container_id", "that kubelet or runtime tell of"),
+        int("attempt", "restarts of the container before it said it"),
+        text("stream", "stdout or stderr of a container"),
     ],
-    reads: &["journal/*.export"],
+    reads: &["journal/*.export", "/var/log/pods/*/*/*"],
     decoder: || Box::new(LogLines::default()),
 };
 
-/// The fields that are shown; of others nothing is kept.
-const FIELDS: [&str; 10] = [
-    "__REALTIME_TIMESTAMP",
-    "__MONOTONIC_TIMESTAMP",
-    "_BOOT_ID",
-    "_SYSTEMD_UNIT",
-    "UNIT",
-    "SYSLOG_IDENTIFIER",
-    "_COMM",
-    "_PID",
-    "PRIORITY",
-    "MESSAGE",
-];
+/// Longest message; the rest of a line is in the bundle.
+const MESSAGE_BYTES: usize = 16 << 10;
 
 #[derive(Default)]
 struct LogLines {
-    lines: Vec<(String, i64, HashMap<&'static str, String>)>,
+    entries: Vec<String>,
+    lines: Vec<Line>,
+}
+
+/// A line before it becomes a row.
+#[derive(Default)]
+struct Line {
+    /// Place in the list of entries.
+    entry: usize,
+    line: i64,
+    realtime_us: Option<i64>,
+    /// Of its own boot; journal only.
+    monotonic_us: Option<i64>,
+    boot_id: Option<String>,
+    unit: Option<String>,
+    component: Option<String>,
+    pid: Option<i64>,
+    level: Option<i64>,
+    caller: Option<String>,
+    message: String,
+    /// Shared by the lines of a container.
+    about: Rc<About>,
+    attempt: Option<i64>,
+    /// Of a container; the journal has none.
+    stream: Option<&'static str>,
+}
+
+impl Line {
+    /// Takes what the text itself tells.
+    fn say(&mut self, said: log::Said, text: String) {
+        self.level = said.level.or(self.level);
+        self.caller = said.caller;
+        self.realtime_us = self.realtime_us.or(said.time.map(|time| time.realtime_us));
+        self.message = said.message.unwrap_or(text);
+        if self.message.len() > MESSAGE_BYTES {
+            let mut end = MESSAGE_BYTES;
+            while !self.message.is_char_boundary(end) {
+                end -= 1;
+            }
+            self.message.truncate(end);
+            self.message.shrink_to_fit();
+        }
+    }
 }
 
 impl Decode for LogLines {
     fn entry(&mut self, input: &Input<'_>, _: &Node, damages: &mut Damages) {
-        let mut fields = HashMap::new();
-        let mut rest = input.bytes;
-        let (mut line, mut begin) = (1, 1);
-        while let Some(end) = rest.iter().position(|b| *b == b'\n') {
-            let (field, tail) = rest.split_at(end);
-            rest = tail.get(1..).unwrap_or_default();
-            if field.is_empty() {
-                if !fields.is_empty() {
-                    self.lines
-                        .push((input.entry.to_owned(), begin, std::mem::take(&mut fields)));
-                }
-                begin = line + 1;
-            } else if let Some(place) = field.iter().position(|b| *b == b'=') {
-                let (name, value) = field.split_at(place);
-                let value = value.get(1..).unwrap_or_default();
-                fields.extend(shown(name).map(|name| (name, text_of(value))));
-            } else {
-                let Some((value, tail)) = binary(rest) else {
-                    damages.add(input, Some(line), "a binary field is longer than the entry");
-                    return;
-                };
-                line += value.iter().filter(|b| **b == b'\n').count() as i64 + 1;
-                fields.extend(shown(field).map(|name| (name, text_of(value))));
-                rest = tail;
-            }
-            line += 1;
+        let entry = self.entries.len();
+        self.entries.push(input.entry.to_owned());
+        let begin = self.lines.len();
+        if input.path.starts_with("journal/") {
+            journal::read(input, &mut self.lines, damages);
+        } else {
+            container::read(input, &mut self.lines, damages);
         }
-        if !fields.is_empty() {
-            self.lines.push((input.entry.to_owned(), begin, fields));
+        for line in self.lines.iter_mut().skip(begin) {
+            line.entry = entry;
         }
     }
 
     fn finish(self: Box<Self>, node: &Node, rows: &mut Rows) {
-        let now_us = node
-            .capture
-            .as_ref()
-            .map(|capture| capture.started.realtime_us);
         let mut lines = self.lines;
-        let realtime = |fields: &HashMap<&'static str, String>| {
-            fields.get("__REALTIME_TIMESTAMP")?.parse::<i64>().ok()
-        };
-        lines.sort_by_key(|(_, _, fields)| realtime(fields));
-        for (entry, line, fields) in lines {
-            let field = |name: &str| fields.get(name).map(String::as_str);
-            let number = |name: &str| field(name).and_then(|value| value.parse::<i64>().ok());
-            let realtime_us = realtime(&fields);
-            rows.add(&entry, Some(line))
-                .set("realtime_us", realtime_us)
-                .set("ts_us", number("__MONOTONIC_TIMESTAMP"))
-                .set(
-                    "age_us",
-                    now_us
-                        .zip(realtime_us)
-                        .and_then(|(now, then)| now.checked_sub(then)),
-                )
-                .set("boot_id", field("_BOOT_ID"))
-                .set("unit", field("_SYSTEMD_UNIT").or_else(|| field("UNIT")))
-                .set(
-                    "component",
-                    field("SYSLOG_IDENTIFIER").or_else(|| field("_COMM")),
-                )
-                .set("pid", number("_PID"))
-                .set("level", number("PRIORITY"))
-                .set("message", field("MESSAGE"));
+        lines.sort_by_key(|line| line.realtime_us);
+        for line in lines {
+            let moment = line.realtime_us.map(|realtime_us| Moment { realtime_us });
+            let entry = self.entries.get(line.entry).map_or("", String::as_str);
+            let is_container = line.stream.is_some();
+            let since_boot = moment.filter(|_| is_container);
+            let since_boot = since_boot.and_then(|moment| moment.ts_us(node));
+            rows.add(entry, Some(line.line))
+                .set("realtime_us", line.realtime_us)
+                .set("ts_us", line.monotonic_us.or(since_boot))
+                .set("age_us", moment.and_then(|moment| moment.age_us(node)))
+                .set("source", if is_container { "container" } else { "journal" })
+                .set("boot_id", line.boot_id)
+                .set("unit", line.unit)
+                .set("component", line.component)
+                .set("pid", line.pid)
+                .set("level", line.level)
+                .set("caller", line.caller)
+                .set("message", line.message)
+                .set("namespace", line.about.namespace.clone())
+                .set("pod", line.about.pod.clone())
+                .set("pod_uid", line.about.uid.clone())
+                .set("container", line.about.container.clone())
+                .set("container_id", line.about.container_id.clone())
+                .set("attempt", line.attempt)
+                .set("stream", line.stream);
         }
     }
 }
 
-fn shown(name: &[u8]) -> Option<&'static str> {
-    FIELDS.into_iter().find(|shown| shown.as_bytes() == name)
-}
-
-fn text_of(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// A binary value and what comes behind its closing line end.
-fn binary(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = bytes.split_first_chunk::<8>()?;
-    let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
-    let value = rest.get(..length)?;
-    Some((value, rest.get(length..)?.strip_prefix(b"\n")?))
-}
-
 #[cfg(test)]
-mod tests {
-    use crate::table::testing::{csv, run};
-
-    #[test]
-    fn text_and_binary_fields() {
-        let mut export = b"__REALTIME_TIMESTAMP=1699999999000000\n_SYSTEMD_UNIT=kubelet.service\nPRIORITY=3\nMESSAGE\n".to_vec();
-        export.extend_from_slice(&5_u64.to_le_bytes());
-        export.extend_from_slice(
-            b"a\nb\xffc\n\n__REALTIME_TIMESTAMP=1699999998000000\n_COMM=sshd\nMESSAGE=older\n\n",
-        );
-        let (rows, damages) = run("log_line", &[("journal/system.export", &export)]);
-        assert_eq!(
-            csv(
-                &rows,
-                &["age_us", "unit", "component", "level", "message", "line"]
-            ),
-            "2000000,,sshd,,older,8\n1000000,kubelet.service,,3,a\nb\u{FFFD}c,1\n"
-        );
-        assert!(damages.list.is_empty());
-    }
-
-    #[test]
-    fn a_cut_export_keeps_what_is_whole() {
-        let export = b"__REALTIME_TIMESTAMP=5\nMESSAGE=x\n\n__REALTIME_TIMESTAMP=6\nMESSAGE\n\xff\xff\xff\xff\xff\xff\xff\x7fzz\n";
-        let (rows, damages) = run("log_line", &[("journal/system.export", export)]);
-        assert_eq!(csv(&rows, &["message"]), "x\n");
-        assert_eq!(damages.list.len(), 1);
-    }
-}
+#[path = "log_line/tests.rs"]
+mod tests;

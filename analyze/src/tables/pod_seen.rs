@@ -32,12 +32,14 @@ pub static TABLE: Table = Table {
         "api/kubelet/pods",
         "api/kubelet/runningpods*",
         "api/kubelet/stats/summary",
-        "api/apiserver/pods*",
+        "api/apiserver/api/v1/pods*",
         "cri/pods.json",
         "/var/log/pods",
         "/var/log/containers",
         "/run/**/io.containerd.runtime.v2.task/k8s.io/*/config.json",
         "/run/containers/storage/overlay-containers/*/userdata/config.json",
+        "/var/lib/docker/containers/*/config.v2.json",
+        "/var/lib/kubelet/pods",
         "/sys/fs/cgroup/**/cgroup.procs",
         "/proc/*/cgroup",
     ],
@@ -63,6 +65,7 @@ impl Decode for PodsSeen {
         let path = input.path;
         match path {
             "/var/log/pods" | "/var/log/containers" => self.logs(input),
+            "/var/lib/kubelet/pods" => self.folders(input),
             _ if path.starts_with("/proc/") => {
                 let text = input.text();
                 if let Some(group) = identity::cgroup_of_process(&text) {
@@ -106,7 +109,7 @@ impl PodsSeen {
                         .set("sources", "runtime");
                 }
             }
-            path if path.ends_with("/config.json") => self.bundle(input, answer),
+            path if path.starts_with('/') => self.bundle(input, answer),
             path => {
                 let source = if path.starts_with("api/apiserver") {
                     "api_server"
@@ -196,6 +199,18 @@ impl PodsSeen {
                     .set("namespace", namespace)
                     .set("name", name)
                     .set("sources", "log_files");
+            }
+        }
+    }
+
+    /// Kubelet keeps a folder for each pod, named after its UID.
+    fn folders(&mut self, input: &Input<'_>) {
+        for (line, text) in input.lines() {
+            if let Some(uid) = log_folder(&text).and_then(|pod| pod.uid) {
+                self.rows
+                    .add(input.entry, Some(line))
+                    .set("uid", uid)
+                    .set("sources", "kubelet_files");
             }
         }
     }

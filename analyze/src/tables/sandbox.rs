@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use crate::kubernetes::json::{self, Json};
-use crate::kubernetes::paths::Bundle;
+use crate::kubernetes::paths::{Bundle, bundle_id};
 use crate::kubernetes::{merge, moment};
 use crate::table::{Damages, Decode, Input, Node, Row, Rows, Table, int, text};
 use crate::tables::container_seen;
@@ -42,6 +42,7 @@ pub static TABLE: Table = Table {
         "cri/pod_status/*.json",
         "/run/**/io.containerd.runtime.v2.task/k8s.io/*/config.json",
         "/run/containers/storage/overlay-containers/*/userdata/config.json",
+        "/var/lib/docker/containers/*/config.v2.json",
     ],
     decoder: || {
         Box::new(Sandboxes {
@@ -73,7 +74,7 @@ impl Decode for Sandboxes {
         } else if let Some(bundle) = Bundle::read(answer).filter(|bundle| bundle.is_sandbox) {
             self.seen
                 .add(input.entry, None)
-                .set("id", bundle.sandbox_id)
+                .set("id", bundle.sandbox_id.or(bundle_id(input.path)))
                 .set("pod_uid", bundle.uid)
                 .set("namespace", bundle.namespace)
                 .set("pod", bundle.pod)

@@ -42,9 +42,6 @@ pub static TABLE: Table = Table {
         text("cgroup", ""),
         text("pod_uid", ""),
         text("container_id", ""),
-        text("namespace", "of the pod"),
-        text("pod", "its name"),
-        text("container", "name of the container"),
     ],
     reads: &[
         "/proc/*/task/*/stat",

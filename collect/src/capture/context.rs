@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use freezeframe_bundle::{Outcome, Writer};
 
+use super::errand::Errands;
 use super::hang::Hangs;
 use super::{Bundle, Limits, Run, Staff};
 use crate::cli::Services;
@@ -58,6 +59,7 @@ pub(crate) struct Cx<'a> {
     pub(super) reading: u32,
     pub(super) current: Current,
     pub(super) hangs: Hangs,
+    pub(super) errands: Errands,
     services: Services,
     ticks: Ticks,
 }
@@ -80,7 +82,7 @@ pub(super) struct Current {
 
 impl Current {
     /// Between sources: whatever is read then has until `ends`.
-    fn none(ends: Instant) -> Self {
+    pub(super) fn none(ends: Instant) -> Self {
         Self {
             id: "",
             hazard: Hazard::Safe,
@@ -110,6 +112,17 @@ impl Current {
             *self.left_out.entry(why).or_default() += count;
         }
         self.example = self.example.take().or(other.example);
+    }
+
+    /// An account of its own for what is done for this source later.
+    pub(super) fn beside(&self) -> Self {
+        Self {
+            id: self.id,
+            hazard: self.hazard,
+            privacy: self.privacy,
+            bytes_left: self.bytes_left,
+            ..Self::none(self.ends)
+        }
     }
 }
 
@@ -147,6 +160,7 @@ impl<'a> Cx<'a> {
             reading: 0,
             current: Current::none(began),
             hangs: Hangs::default(),
+            errands: Errands::default(),
             services: staff.services,
             ticks: Ticks {
                 paths: Vec::new(),
@@ -175,14 +189,19 @@ impl<'a> Cx<'a> {
 
     /// Begins to sample the CPUs.
     pub(crate) fn start_sampling(&mut self) -> Result<(), Outcome> {
-        let (window, frequency) = (self.limits.window, self.limits.frequency);
+        let Limits {
+            window,
+            frequency,
+            call_graph,
+            ..
+        } = self.limits;
         if window.is_zero() {
             return Err(Outcome::Skipped("no window: --window 0".to_owned()));
         }
         let Some(sampler) = &mut self.sampler else {
             return Err(Outcome::Failed("no process could be forked".to_owned()));
         };
-        let started = sampler.start(self.pool.root_path(), window, frequency);
+        let started = sampler.start(self.pool.root_path(), window, frequency, call_graph);
         if started.is_err() {
             self.end_sampling();
         }
@@ -289,6 +308,7 @@ impl<'a> Cx<'a> {
     /// Whether the next read of this source has to be left out; counts it then.
     pub(super) fn refuse(&mut self, count: u64) -> bool {
         self.tick();
+        self.step();
         let Some(why) = self.why_not() else {
             return false;
         };
@@ -324,6 +344,7 @@ impl<'a> Cx<'a> {
     pub(super) fn wait_until(&mut self, end: Instant) {
         while !self.is_over() && Instant::now() < end {
             self.tick();
+            self.step();
             let result = self.writer.end_due_batch();
             self.check(result);
             let left = end.saturating_duration_since(Instant::now());

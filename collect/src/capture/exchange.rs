@@ -24,7 +24,7 @@ const UNKILLABLE: Duration = Duration::from_secs(2);
 /// ... and what adds up all CPUs under a global lock: seconds on nodes that are worth a capture.
 const COSTLY: Duration = Duration::from_secs(8);
 /// What a call gets on top of its own limit.
-const CALL: Duration = Duration::from_millis(500);
+pub(super) const CALL: Duration = Duration::from_millis(500);
 
 /// What one item of a request came to. Its bytes are in the buffer.
 pub(super) struct Answer {
@@ -34,7 +34,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    fn of(reply: Reply) -> Self {
+    pub(super) fn of(reply: Reply) -> Self {
         Self {
             started_us: reply.started_us,
             took_us: reply.took_us,
@@ -42,7 +42,7 @@ impl Answer {
         }
     }
 
-    fn lost(took: Duration, outcome: Outcome) -> Self {
+    pub(super) fn lost(took: Duration, outcome: Outcome) -> Self {
         let took_us = took.as_micros() as u64;
         Self {
             started_us: clock::boottime_us().saturating_sub(took_us),
@@ -208,12 +208,16 @@ impl Cx<'_> {
 
     /// Keeps what a stuck worker shows, and what is better not read after it.
     fn remember(&mut self, path: &[u8], hung: &Hung) {
-        self.current.abandoned += u32::from(hung.abandoned);
         let real = self.real(path);
-        let mount = self
-            .pool
-            .own_mounts()
-            .and_then(|m| hang::mount_of(&m, &real));
+        // What is no path, as a service's address, lies below no mount.
+        let mounts = path.starts_with(b"/").then(|| self.pool.own_mounts());
+        let mount = mounts.flatten().and_then(|m| hang::mount_of(&m, &real));
+        self.keep_hung(path, hung, mount);
+    }
+
+    /// Keeps what a stuck worker shows; `mount` does not answer, if that is known.
+    pub(super) fn keep_hung(&mut self, path: &[u8], hung: &Hung, mount: Option<PathBuf>) {
+        self.current.abandoned += u32::from(hung.abandoned);
         self.hangs.add(path, self.current.hazard, hung, mount);
         let evidence = serde_json::json!({
             "path": String::from_utf8_lossy(path),

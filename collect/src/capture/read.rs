@@ -308,7 +308,7 @@ impl Cx<'_> {
 
     /// What one read may bring: the rest of the source's bytes, and what fits into memory, where
     /// an answer is held several times: read, sent, received, without its secrets, compressed.
-    fn bytes_at_once(&self) -> usize {
+    pub(super) fn bytes_at_once(&self) -> usize {
         let fitting = self.limits.max_memory_bytes / COPIES;
         usize::try_from(self.current.bytes_left.min(fitting)).unwrap_or(usize::MAX)
     }

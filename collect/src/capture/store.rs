@@ -88,7 +88,11 @@ impl Cx<'_> {
         match self.current.privacy {
             Privacy::Text => self.cut_at(b'\n', record),
             Privacy::Arguments | Privacy::Environment => self.cut_at(0, record),
-            Privacy::Harmless | Privacy::Names | Privacy::Journal | Privacy::Records => {}
+            Privacy::Harmless
+            | Privacy::Names
+            | Privacy::Journal
+            | Privacy::Records
+            | Privacy::Packed => {}
         }
         // A program's path is one word, not its arguments.
         let shape = match record.kind {

@@ -4,6 +4,8 @@
 //! a limit. Fields that the table does not know are passed over: newer versions only add some. Fields
 //! that are not set have their default value, and messages that are not set are left out, as `crictl` does.
 
+use super::wire::{Fields, Value, varint};
+
 /// A field of a message.
 pub(crate) struct Field {
     number: u32,
@@ -32,6 +34,21 @@ pub(crate) enum Kind {
     Map,
     /// What a runtime tells besides (`info`), JSON by name: fields of the message itself, as in `crictl`.
     Info,
+}
+
+#[cfg(test)]
+impl Field {
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(super) fn is_list(&self) -> bool {
+        self.is_list
+    }
 }
 
 /// A field that is there once.
@@ -64,83 +81,6 @@ pub(crate) struct Json {
     /// Whether the message ended where it should not.
     pub(crate) is_damaged: bool,
     limit: usize,
-}
-
-/// A value as it is written.
-#[derive(Clone, Copy)]
-enum Value<'a> {
-    Number(u64),
-    Fixed64(u64),
-    Fixed32(u32),
-    Bytes(&'a [u8]),
-}
-
-/// Fields of a message, up to its end or to where it is damaged.
-struct Fields<'a> {
-    rest: &'a [u8],
-    is_damaged: bool,
-}
-
-impl<'a> Fields<'a> {
-    fn of(message: &'a [u8]) -> Self {
-        Self {
-            rest: message,
-            is_damaged: false,
-        }
-    }
-
-    fn read(&mut self) -> Option<(u32, Value<'a>)> {
-        let mut rest = self.rest;
-        let key = varint(&mut rest)?;
-        let value = match key & 7 {
-            0 => Value::Number(varint(&mut rest)?),
-            1 => {
-                let (bytes, behind) = rest.split_first_chunk()?;
-                rest = behind;
-                Value::Fixed64(u64::from_le_bytes(*bytes))
-            }
-            2 => {
-                let length = usize::try_from(varint(&mut rest)?).ok()?;
-                let (bytes, behind) = rest.split_at_checked(length)?;
-                rest = behind;
-                Value::Bytes(bytes)
-            }
-            5 => {
-                let (bytes, behind) = rest.split_first_chunk()?;
-                rest = behind;
-                Value::Fixed32(u32::from_le_bytes(*bytes))
-            }
-            _ => return None,
-        };
-        self.rest = rest;
-        Some((u32::try_from(key >> 3).ok()?, value))
-    }
-}
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = (u32, Value<'a>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() || self.is_damaged {
-            return None;
-        }
-        let read = self.read();
-        self.is_damaged = read.is_none();
-        read
-    }
-}
-
-fn varint(rest: &mut &[u8]) -> Option<u64> {
-    let mut number = 0;
-    for shift in (0..64).step_by(7) {
-        let (byte, behind) = rest.split_first()?;
-        *rest = behind;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
 }
 
 /// Writes a message as JSON of at most about `limit` bytes: elements of its lists that do not fit are
@@ -354,33 +294,9 @@ fn pair(entry: Value<'_>) -> (&[u8], &[u8]) {
     found
 }
 
-/// The message up to the end of its last field that is whole: what is left of one that was cut.
-pub(crate) fn whole_fields(message: &[u8]) -> &[u8] {
-    let mut fields = Fields::of(message);
-    fields.by_ref().for_each(drop);
-    let end = message.len() - fields.rest.len();
-    message.get(..end).unwrap_or_default()
-}
-
-/// Appends a field of bytes: a text, a message.
-pub(crate) fn put_bytes(message: &mut Vec<u8>, number: u8, bytes: &[u8]) {
-    message.push(number << 3 | 2);
-    let mut length = bytes.len();
-    while length >= 128 {
-        message.push(length as u8 | 0x80);
-        length >>= 7;
-    }
-    message.push(length as u8);
-    message.extend_from_slice(bytes);
-}
-
-/// Appends a field that is true.
-pub(crate) fn put_true(message: &mut Vec<u8>, number: u8) {
-    message.extend([number << 3, 1]);
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::wire::{put_bytes, whole_fields};
     use super::*;
 
     const INNER: &[Field] = &[one(1, "name", Kind::Text), one(4, "attempt", Kind::Uint32)];

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::message::{Field, put_bytes, put_true};
+use super::message::Field;
 use super::schema;
+use super::wire::{put_bytes, put_true};
 
 /// A call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use freezeframe_bundle::Outcome;
 
-use super::h2::{Answer, Connection, Failure};
+use super::answer::Answer;
+use super::h2::{Connection, Failure};
 use super::work::{Order, Part, argument};
-use super::{Method, Wanted, hpack, message, perform};
+use super::{Method, Wanted, hpack, perform, wire};
 use crate::root::Root;
 use crate::source::Brief;
 
@@ -35,7 +36,7 @@ fn prefixed(message: &[u8]) -> Vec<u8> {
 }
 
 /// A whole answer, in frames of the largest size.
-fn answer(call: u32, message: &[u8]) -> Vec<u8> {
+pub(super) fn answer(call: u32, message: &[u8]) -> Vec<u8> {
     let mut bytes = headers(4, call, &[(":status", "200")]);
     for part in prefixed(message).chunks(16 << 10) {
         bytes.extend(frame(0, 0, call, part));
@@ -45,7 +46,7 @@ fn answer(call: u32, message: &[u8]) -> Vec<u8> {
 }
 
 /// A folder with a socket on which each of `says` is said to one caller after the other.
-fn server(says: Vec<Vec<u8>>) -> tempfile::TempDir {
+pub(super) fn server(says: Vec<Vec<u8>>) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let listener = UnixListener::bind(folder.path().join("socket")).unwrap();
     std::thread::spawn(move || {
@@ -227,7 +228,7 @@ fn a_socket_without_listener_and_one_with_a_full_queue() {
 }
 
 /// What a worker makes of an order.
-fn work(folder: &Path, wanted: &[Wanted], patience: u32, bytes: usize) -> Vec<Part> {
+pub(super) fn work(folder: &Path, wanted: &[Wanted], patience: u32, bytes: usize) -> Vec<Part> {
     let order = Order {
         version: "v1".to_owned(),
         wanted: wanted.to_vec(),
@@ -247,8 +248,8 @@ fn list_of(count: usize) -> Vec<u8> {
     let mut list = Vec::new();
     for number in 0..count {
         let mut pod = Vec::new();
-        message::put_bytes(&mut pod, 1, format!("{number:064}").as_bytes());
-        message::put_bytes(&mut list, 1, &pod);
+        wire::put_bytes(&mut pod, 1, format!("{number:064}").as_bytes());
+        wire::put_bytes(&mut list, 1, &pod);
     }
     list
 }

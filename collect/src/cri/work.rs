@@ -7,9 +7,10 @@ use std::time::Instant;
 use freezeframe_bundle::{Cut, Kept, Outcome};
 use serde::{Deserialize, Serialize};
 
-use super::h2::{Answer, Connection, Failure};
-use super::message;
+use super::answer::Answer;
+use super::h2::{Connection, Failure};
 use super::method::Wanted;
+use super::{message, wire};
 use crate::source::{Brief, Told};
 use crate::{clock, root};
 
@@ -225,7 +226,7 @@ impl Part {
     fn write(&mut self, body: &[u8], of_bytes: Option<u64>, room: usize) {
         const WRAP: (&[u8], &[u8]) = (b"{\"status\":", b"}");
         let whole = match of_bytes {
-            Some(_) => message::whole_fields(body),
+            Some(_) => wire::whole_fields(body),
             None => body,
         };
         let method = self.wanted.method;

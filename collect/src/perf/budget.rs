@@ -26,8 +26,10 @@ const SAMPLE_BYTES: u64 = 320;
 /// Between two drains at most, so that a rate that rises is seen, and at least.
 const SLOWEST: Duration = Duration::from_millis(50);
 const FASTEST: Duration = Duration::from_millis(1);
-/// Memory of all rings together.
-const RINGS_BYTES: usize = 32 << 20;
+/// Memory of all rings together: the kernel clears it at the beginning of every slice.
+const RINGS_BYTES: usize = 16 << 20;
+/// Of one ring with that of the CPU profile: what everybody may lock (`kernel.perf_event_mlock_kb`).
+pub(crate) const MODEST_RING_BYTES: usize = 256 << 10;
 
 /// Switches per sample at a rate of the whole node; nothing is known of the rate: the rarer.
 pub(crate) fn period(switches_per_second: Option<u64>) -> u64 {
@@ -47,10 +49,10 @@ fn earned(elapsed: Duration) -> Duration {
     elapsed * SHARE_PER_MILLE / 1000
 }
 
-/// Bytes of each CPU's ring: what a process may lock without privileges is not exceeded.
+/// Bytes of each CPU's ring. One who watches a starved node has to wait for a CPU himself.
 pub(crate) fn ring_bytes(cpus: usize) -> usize {
     let each = RINGS_BYTES / cpus.max(1);
-    (1 << each.ilog2()).clamp(64 << 10, 256 << 10)
+    (1 << each.max(1).ilog2()).clamp(64 << 10, 1 << 20)
 }
 
 /// The account of one window.
@@ -158,9 +160,9 @@ mod tests {
 
     #[test]
     fn rings_of_all_processors_fit_into_memory() {
-        assert_eq!(ring_bytes(2), 256 << 10);
-        assert_eq!(ring_bytes(128), 256 << 10);
-        assert_eq!(ring_bytes(200), 128 << 10);
+        assert_eq!(ring_bytes(2), 1 << 20);
+        assert_eq!(ring_bytes(100), 128 << 10);
+        assert_eq!(ring_bytes(128), 128 << 10);
         assert_eq!(ring_bytes(4096), 64 << 10);
     }
 }

@@ -13,11 +13,12 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, openat};
+use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::assistant::READ;
-use super::budget::{self, Budget};
-use super::event::{self, Feature, Ring};
+use super::budget::{self, Budget, MODEST_RING_BYTES};
+use super::event::{self, Feature, Refusal, Ring, is_forbidden};
 use super::record::{MISC_SWITCH_OUT, kind, u32_at};
 use super::sampler::online;
 use super::switches::{Account, Begin, Report};
@@ -168,28 +169,11 @@ impl<'a> Watch<'a> {
     /// Begins a slice.
     fn open(&mut self) {
         self.online = online(self.places.system.as_ref());
-        self.ring_bytes = budget::ring_bytes(self.online.len());
-        let (without, ring_bytes) = (&self.begin.without, self.ring_bytes);
-        let first = self.online.first().copied().unwrap_or(0);
-        let chosen = event::choose_switches(without, self.period, &mut |attributes| {
-            attributes.open(first, ring_bytes)
-        });
-        let (attributes, ring) = match chosen {
-            Ok(chosen) => chosen,
-            Err(refusal) => {
-                let why = format!("the kernel does not give the event: {}", refusal.error);
-                self.account.refused = Some(refusal);
-                return self.end(why);
-            }
-        };
-        self.rings.push(ring);
-        for cpu in self.online.iter().skip(1) {
-            match attributes.open(*cpu, ring_bytes) {
-                Ok(ring) => self.rings.push(ring),
-                Err(error) => self.account.refused(*cpu, &error),
-            }
+        if let Err(refusal) = self.open_rings(budget::ring_bytes(self.online.len())) {
+            let why = format!("the kernel does not give the event: {}", refusal.error);
+            self.account.refused = Some(refusal);
+            return self.end(why);
         }
-        self.account.attributes = Some(attributes);
         for ring in &mut self.rings {
             let _ = ring.enable();
         }
@@ -200,7 +184,40 @@ impl<'a> Watch<'a> {
             drained: now,
         };
         let rate = self.account.switches_per_second.unwrap_or(u64::MAX);
-        self.due = now + self.budget.interval(rate, self.period, ring_bytes);
+        self.due = now + self.budget.interval(rate, self.period, self.ring_bytes);
+    }
+
+    /// Opens the event on every CPU. The buffers may be more than this process may lock: then they
+    /// are modest ones.
+    fn open_rings(&mut self, ring_bytes: usize) -> Result<(), Refusal> {
+        let is_too_much = |errno: i32| is_forbidden(errno) && ring_bytes > MODEST_RING_BYTES;
+        let first = self.online.first().copied().unwrap_or(0);
+        let without = &self.begin.without;
+        let chosen = event::choose_switches(without, self.period, &mut |attributes| {
+            attributes.open(first, ring_bytes)
+        });
+        let (attributes, ring) = match chosen {
+            Err(refusal) if is_too_much(refusal.errno) => {
+                return self.open_rings(MODEST_RING_BYTES);
+            }
+            chosen => chosen?,
+        };
+        self.rings = vec![ring];
+        for cpu in self.online.iter().skip(1) {
+            match attributes.open(*cpu, ring_bytes) {
+                Ok(ring) => self.rings.push(ring),
+                Err(error) if is_too_much(error.raw_os_error().unwrap_or_default()) => {
+                    self.rings.clear();
+                    return self.open_rings(MODEST_RING_BYTES);
+                }
+                // It went offline meanwhile, which is seen at the next look.
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::NODEV) => {}
+                Err(error) => self.account.refused(*cpu, &error),
+            }
+        }
+        self.ring_bytes = ring_bytes;
+        self.account.attributes = Some(attributes);
+        Ok(())
     }
 
     /// Drains; ends the slice where the budget is spent or CPUs came or went.

@@ -215,6 +215,9 @@ fn value_of(scan: &Scan, start: usize, end: usize) -> Option<(Value, Bond)> {
     let sign = scan.at(separator);
     let is_flag = scan.slice(start, end).starts_with(b"-");
     if !matches!(sign, b'=' | b':') {
+        if is_flag && let Some(next) = next_of_list(scan, start, end) {
+            return Some((value::read(text, next), Bond::Flag));
+        }
         let is_flag = is_flag || is_directive(scan, start, end);
         let follows = separator > place && is_flag && !quoted;
         return follows.then(|| (value::read(text, separator), Bond::Flag));
@@ -234,6 +237,37 @@ fn value_of(scan: &Scan, start: usize, end: usize) -> Option<(Value, Bond)> {
         _ => Bond::Loose,
     };
     Some((value::read(text, at), bond))
+}
+
+/// Where the next element of a list of arguments begins, if the flag at `start..end` is one:
+/// `["--password", "x"]` in JSON, or two lines that begin with `- ` in YAML.
+fn next_of_list(scan: &Scan, start: usize, end: usize) -> Option<usize> {
+    const BLANKS: usize = 256;
+    let blanks = |place| {
+        let rest = scan.slice(place, place + BLANKS);
+        rest.iter().take_while(|b| b.is_ascii_whitespace()).count()
+    };
+    let quote = Quote::opening(scan.text, end);
+    let behind = quote.map_or(end, |(_, behind)| behind);
+    if let Some((quote, _)) = quote {
+        let comma = behind + blanks(behind);
+        let next = comma + 1 + blanks(comma + 1);
+        let is_element = Quote::opening(scan.text, next).is_some_and(|(other, _)| other == quote);
+        if scan.at(comma) == b',' && is_element {
+            return Some(next);
+        }
+    }
+    let from = start.saturating_sub(BLANKS);
+    let before = scan.slice(from, start);
+    let line = match memchr::memrchr(b'\n', before) {
+        Some(end) => before.get(end + 1..).unwrap_or_default(),
+        None if from == 0 => before,
+        None => return None,
+    };
+    let next = behind + blanks(behind);
+    let gap = scan.slice(behind, next);
+    let is_item = line.trim_ascii_start().starts_with(b"- ") && gap.contains(&b'\n');
+    (is_item && scan.slice(next, next + 2) == b"- ").then_some(next + 2)
 }
 
 /// Files in which a blank alone stands between name and value: redis.conf, .netrc.

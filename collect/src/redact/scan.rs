@@ -167,7 +167,7 @@ pub(super) fn is_base64(b: u8) -> bool {
 }
 
 /// Decodes base64 of either alphabet up to the first byte that is none; no padding needed.
-pub(super) fn decode_base64(text: &[u8]) -> Vec<u8> {
+pub(crate) fn decode_base64(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() * 3 / 4);
     let (mut bits, mut count) = (0_u32, 0);
     for &b in text {

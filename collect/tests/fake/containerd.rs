@@ -111,6 +111,21 @@ impl Containerd {
         }
     }
 
+    /// Stops it as a debugger would: it accepts and never answers.
+    pub(crate) fn pause(&self) {
+        self.signal(rustix::process::Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self) {
+        self.signal(rustix::process::Signal::CONT);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.daemon);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
     /// The end of its log.
     fn log(&self) -> String {
         let log = std::fs::read_to_string(self.root.join("containerd.log")).unwrap();
@@ -237,6 +252,7 @@ impl Containerd {
 
 impl Drop for Containerd {
     fn drop(&mut self) {
+        self.resume();
         for id in &self.sandboxes {
             self.call("RuntimeService/StopPodSandbox", &field(1, id));
             self.call("RuntimeService/RemovePodSandbox", &field(1, id));
@@ -296,6 +312,10 @@ state = "{state}"
   sandbox_image = "{PAUSE}"
   disable_apparmor = true
   restrict_oom_score_adj = true
+  [plugins."io.containerd.grpc.v1.cri".registry.configs."registry.test".auth]
+    username = "robot"
+    password = "correct-horse-7"
+    identitytoken = "correct-horse-7-token"
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "native"
   [plugins."io.containerd.grpc.v1.cri".cni]

@@ -3,9 +3,11 @@
 #![allow(dead_code)] // each test file uses a part of it
 
 pub(crate) mod containerd;
+pub(crate) mod grpc;
 pub(crate) mod load;
 pub(crate) mod mounts;
 pub(crate) mod plant;
+pub(crate) mod service;
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};

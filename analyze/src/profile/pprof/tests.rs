@@ -244,7 +244,10 @@ fn names_in_a_bundle() {
     assert_eq!(Member::of("api/kubelet/debug/pprof/"), None);
     assert_eq!(Member::of("api/kubelet/pods"), None);
     assert_eq!(Member::of("api/containerd/debug/vars"), None);
-    assert_eq!(Member::of("api/crio/debug/goroutines").unwrap().kind, "goroutine");
+    assert_eq!(
+        Member::of("api/crio/debug/goroutines").unwrap().kind,
+        "goroutine"
+    );
     let names = |member: Member<'_>, file: &proto::Profile| {
         let pprof = profiles(member, &file.encode_to_vec(), "");
         let names = pprof.profiles.into_iter().map(|profile| profile.name);

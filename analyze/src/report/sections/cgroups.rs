@@ -16,9 +16,12 @@ pub(super) fn section(tables: &Tables) -> Section {
 const GROUPS: Spec = Spec {
     title: "Groups by memory",
     needs: &["cgroup"],
-    sql: "SELECT path, cpu_usage_ratio, cpu_limit_cores, throttled_ratio, memory_bytes, memory_limit_bytes, memory_used_ratio, working_set_bytes, pids_count, pids_used_ratio, oom_kill_count, dying_descendants_count, memory_stat_read_us FROM cgroup ORDER BY memory_bytes DESC NULLS LAST, path",
+    sql: "SELECT path, namespace, pod, container, cpu_usage_ratio, cpu_limit_cores, throttled_ratio, memory_bytes, memory_limit_bytes, memory_used_ratio, working_set_bytes, pids_count, pids_used_ratio, oom_kill_count, dying_descendants_count, memory_stat_read_us FROM cgroup ORDER BY memory_bytes DESC NULLS LAST, path",
     columns: &[
         shown("path", "group", Show::Text),
+        shown("namespace", "namespace", Show::Text),
+        shown("pod", "pod", Show::Text),
+        shown("container", "container", Show::Text),
         shown("cpu_usage_ratio", "CPU", Show::Percent),
         shown("cpu_limit_cores", "limit, CPUs", Show::Number),
         shown("throttled_ratio", "throttled", Show::Bar),

@@ -33,7 +33,7 @@ const BLOCKED: Spec = Spec {
 const PROCESSES: Spec = Spec {
     title: "Processes",
     needs: &["process"],
-    sql: "SELECT pid, comm, state, uid, threads_count, cpu_ratio, resident_bytes, fd_count, fd_used_ratio, age_us, unit, container_id, command_line FROM process WHERE kernel_thread = false ORDER BY cpu_ratio DESC NULLS LAST, resident_bytes DESC NULLS LAST, pid",
+    sql: "SELECT pid, comm, state, uid, threads_count, cpu_ratio, resident_bytes, fd_count, fd_used_ratio, age_us, unit, namespace, pod, coalesce(container, container_id) AS container, command_line FROM process WHERE kernel_thread = false ORDER BY cpu_ratio DESC NULLS LAST, resident_bytes DESC NULLS LAST, pid",
     columns: &[
         shown("pid", "pid", Show::Text),
         shown("comm", "process", Show::Text),
@@ -46,7 +46,9 @@ const PROCESSES: Spec = Spec {
         shown("fd_used_ratio", "of limit", Show::Bar),
         shown("age_us", "running for", Show::Duration),
         shown("unit", "unit", Show::Text),
-        shown("container_id", "container", Show::Text),
+        shown("namespace", "namespace", Show::Text),
+        shown("pod", "pod", Show::Text),
+        shown("container", "container", Show::Text),
         shown("command_line", "command line", Show::Text),
     ],
     limit: 500,

@@ -122,3 +122,24 @@ pub(super) fn stats(input: &Input<'_>, answer: Json<'_>, rows: &mut Rows) {
         identity(&mut row, stats.at("attributes"));
     }
 }
+
+/// The state that docker keeps on disk.
+pub(super) fn docker(row: &mut Row<'_>, state: Json<'_>, node: &Node) {
+    if !state.is_there() {
+        return;
+    }
+    let is_running = state.at("Running").bool() == Some(true);
+    let finished = state.at("FinishedAt").moment();
+    let is_over = !is_running && finished.is_some();
+    let reason = match (state.at("OOMKilled").bool(), state.at("ExitCode").int()) {
+        (Some(true), _) => "OOMKilled",
+        (_, Some(0)) => "Completed",
+        _ => "Error",
+    };
+    row.set("state", if is_running { "running" } else { "terminated" })
+        .set("pid", state.at("Pid").int().filter(|pid| *pid > 0))
+        .set("exit_code", state.at("ExitCode").int().filter(|_| is_over))
+        .set("exit_reason", is_over.then_some(reason));
+    moment::set(row, "started", state.at("StartedAt").moment(), node);
+    moment::set(row, "finished", finished.filter(|_| is_over), node);
+}

@@ -91,3 +91,48 @@ fn bundles_of_both_runtimes_and_watchers_that_are_no_containers() {
         format!("{id},c,996,runtime_files\n{id},d,,runtime_files\n")
     );
 }
+
+#[test]
+fn logs_folders_and_docker_tell_what_they_can() {
+    let id = "a".repeat(64);
+    let logs = br#"{"path":"/var/log/pods/d_web_28fcb1a0-a45c-44e7-b9bf-e3b9360bedba/app/0.log","size_bytes":70,"modified_us":5}
+{"path":"/var/log/pods/d_web_28fcb1a0-a45c-44e7-b9bf-e3b9360bedba/app/2.log","size_bytes":30,"modified_us":6}
+nonsense
+"#;
+    let docker = br#"{"State":{"Running":false,"Pid":0,"ExitCode":137,"OOMKilled":true,"FinishedAt":"2023-11-14T22:13:10Z"},"Config":{"Labels":{"io.kubernetes.docker.type":"container","io.kubernetes.container.name":"app","io.kubernetes.pod.name":"web"}}}"#;
+    let (rows, _) = run(
+        "container_seen",
+        &[
+            ("calls/container_logs.jsonl", logs),
+            ("root/var/lib/kubelet/pods/u/containers", b"app\ninit\n"),
+            (
+                &format!("root/var/lib/docker/containers/{id}/config.v2.json"),
+                docker,
+            ),
+            (
+                &format!("root/run/containerd/io.containerd.runtime.v2.task/k8s.io/{id}/init.pid"),
+                b"42",
+            ),
+        ],
+    );
+    assert_eq!(
+        csv(
+            &rows,
+            &[
+                "id",
+                "name",
+                "pod",
+                "attempt",
+                "state",
+                "exit_reason",
+                "finished_age_us",
+                "pid",
+                "log_bytes",
+                "sources"
+            ]
+        ),
+        format!(
+            ",app,web,2,,,,,100,log_files\n,app,,,,,,,,kubelet_files\n,init,,,,,,,,kubelet_files\n{id},app,web,,terminated,OOMKilled,10000000,,,runtime_files\n{id},,,,,,,42,,runtime_files\n"
+        )
+    );
+}

@@ -237,3 +237,32 @@ fn records_keep_their_lengths() {
     assert!(!redacted.bytes.windows(8).any(|bytes| bytes == b"10.1.2.3"));
     assert!(redacted.bytes.ends_with(b"/app\0\0"));
 }
+
+#[test]
+fn arguments_in_lists_lose_their_secrets_alone() {
+    for (list, kept) in [
+        (
+            r#"{"args":["mysqld","--password","correct-horse-7","--port","3306"]}"#,
+            r#"","--port","3306"]}"#,
+        ),
+        (
+            r#"{"config":"{\"args\":[\"app\",\"--token\", \"correct-horse-7\"]}"}"#,
+            r#"\"]}"}"#,
+        ),
+        ("command: [\"app\", \"--api-key\",\n  \"correct-horse-7\", \"x\"]\n", "\", \"x\"]\n"),
+        ("    args:\n    - --password\n    - correct-horse-7\n    - run\n", "\n    - run\n"),
+        ("  - \"--db-password\"\n  - \"correct-horse-7\"\n", "\"\n"),
+    ] {
+        let text = of(list);
+        assert!(!text.contains("correct-horse-7"), "{text}");
+        assert!(text.ends_with(kept), "{text}");
+    }
+    for harmless in [
+        r#"["kube-apiserver","--token-auth-file","/etc/x","--secure-port","6443"]"#,
+        r#"["app","--password","--verbose"]"#,
+        "- --token\nnext: line\n",
+        "the flag \"--token\", which nobody needs\n",
+    ] {
+        assert_eq!(of(harmless), harmless);
+    }
+}
