@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 mod assemble;
+pub mod blocked;
 pub mod bundled;
 pub mod choice;
 #[cfg(test)]
@@ -30,12 +31,14 @@ pub mod scope;
 pub mod script;
 mod space;
 pub mod stacks;
+mod switches;
 mod tasks;
 #[cfg(test)]
 pub mod testing;
 pub mod top;
 
 pub use assemble::BROKEN_STACK;
+pub(crate) use assemble::broken_in;
 pub use debug_files::DebugFiles;
 pub use stacks::{Stacks, Symbols};
 pub use tasks::name_tasks;

@@ -12,6 +12,8 @@
 //! 2026-11-20T22:26:22.380569713Z stderr F time="..." level=error msg="..."
 //! ```
 
+use std::rc::Rc;
+
 use crate::kubernetes::log::{self, About};
 use crate::kubernetes::moment::Moment;
 use crate::table::{Damages, Decode, Input, Node, Rows, Table, int, text};
@@ -86,7 +88,8 @@ struct Line {
     level: Option<i64>,
     caller: Option<String>,
     message: String,
-    about: About,
+    /// Shared by the lines of a container.
+    about: Rc<About>,
     attempt: Option<i64>,
     /// Of a container; the journal has none.
     stream: Option<&'static str>,
@@ -146,11 +149,11 @@ impl Decode for LogLines {
                 .set("level", line.level)
                 .set("caller", line.caller)
                 .set("message", line.message)
-                .set("namespace", line.about.namespace)
-                .set("pod", line.about.pod)
-                .set("pod_uid", line.about.uid)
-                .set("container", line.about.container)
-                .set("container_id", line.about.container_id)
+                .set("namespace", line.about.namespace.clone())
+                .set("pod", line.about.pod.clone())
+                .set("pod_uid", line.about.uid.clone())
+                .set("container", line.about.container.clone())
+                .set("container_id", line.about.container_id.clone())
                 .set("attempt", line.attempt)
                 .set("stream", line.stream);
         }

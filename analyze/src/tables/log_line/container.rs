@@ -1,6 +1,8 @@
 //! Logs of containers: `<time> <stream> <F|P> <text>` of CRI, where `P` is a part that the next line of
 //! its stream goes on with, or docker's JSON, where a part has no line end.
 
+use std::rc::Rc;
+
 use freezeframe_bundle::Kept;
 
 use super::Line;
@@ -32,20 +34,20 @@ pub(super) fn read(input: &Input<'_>, lines: &mut Vec<Line>, damages: &mut Damag
     let Some(log) = log_path(input.path) else {
         return;
     };
-    let about = About {
+    let about = Rc::new(About {
         namespace: log.pod.namespace,
         pod: log.pod.name,
         uid: log.pod.uid,
         container: Some(log.container),
         container_id: None,
-    };
+    });
     let cut = input.record.and_then(|record| record.cut.as_ref());
     let is_tail = cut.is_some_and(|cut| cut.kept == Kept::Tail);
     let mut finished = |open: Open| {
         let mut line = Line {
             line: open.line,
             realtime_us: open.first.time.map(|time| time.realtime_us),
-            about: about.clone(),
+            about: Rc::clone(&about),
             attempt: log.attempt,
             stream: Some(open.first.stream),
             ..Line::default()

@@ -1,6 +1,8 @@
 //! The export format of the journal: fields one a line, entries apart by an empty line; a binary
 //! field is its name alone, then its length in 8 bytes of little endian, then the bytes.
 
+use std::rc::Rc;
+
 use super::Line;
 use crate::kubernetes::log;
 use crate::table::{Damages, Input};
@@ -70,7 +72,7 @@ impl Entry {
         line.say(said, self.message);
         let component = line.component.as_deref();
         if component.is_some_and(|component| OF_PODS.contains(&component)) {
-            line.about = log::about(&line.message);
+            line.about = Rc::new(log::about(&line.message));
         }
         Some(line)
     }
