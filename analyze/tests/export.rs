@@ -242,7 +242,7 @@ fn firefox_profiler_shows_the_same() {
     let daemon = daemon.stdout(Stdio::null()).stderr(Stdio::null());
     let _daemon = Ended(daemon.spawn().unwrap());
     let list = || cli(&["thread", "list", "--json"]).output().unwrap();
-    let ends = Instant::now() + Duration::from_secs(60);
+    let ends = Instant::now() + Duration::from_mins(1);
     let mut listed = list();
     while !listed.status.success() && Instant::now() < ends {
         std::thread::sleep(Duration::from_millis(200));
@@ -317,8 +317,8 @@ fn perf_opens_the_records_of_a_bundle() {
         .lines()
         .filter(|line| !line.trim().is_empty())
         .count();
-    let folded = analyze(&bundle, &["export", "--to", "folded", "-o", "-"]);
-    let weights = folded.lines().map(|line| line.rsplit_once(' ').unwrap().1);
+    let stacks = analyze(&bundle, &["export", "--to", "folded", "-o", "-"]);
+    let weights = stacks.lines().map(|line| line.rsplit_once(' ').unwrap().1);
     let ours: usize = weights.map(|weight| weight.parse::<usize>().unwrap()).sum();
     assert!(theirs > 0);
     assert_eq!(ours, theirs);

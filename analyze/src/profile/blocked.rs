@@ -63,19 +63,19 @@ const UNINTERRUPTIBLE_WAITS: [&str; 32] = [
     "synchronize_rcu",
     "__refrigerator",
 ];
-/// Waits of io_uring count as I/O, but a signal ends them.
+/// Waits of `io_uring` count as I/O, but a signal ends them.
 const SLEEPS: [&str; 1] = ["io_cqring_wait"];
 /// A function that a signal can end calls others for it: so many frames.
 const CALLERS: usize = 4;
 
 /// Whether a thread with this kernel stack, innermost first, is uninterruptible.
 fn is_uninterruptible(functions: &[&str]) -> bool {
-    let waits = |function: &&str| {
+    let waits = |function: &str| {
         UNINTERRUPTIBLE_WAITS
             .iter()
             .any(|begin| function.starts_with(begin))
     };
-    let Some(place) = functions.iter().position(|function| waits(&function)) else {
+    let Some(place) = functions.iter().position(|function| waits(function)) else {
         return false;
     };
     let callers = functions.iter().skip(place).take(CALLERS);
@@ -195,10 +195,9 @@ fn is_stuck(threads: &Rows, row: usize) -> bool {
 fn add_stuck(profile: &mut Profile, threads: &Rows, rows: &[usize], node: &Node) {
     let seconds = node.capture.as_ref().map_or(0, |c| c.window_seconds);
     let span = profile.span_ns;
-    let window = span.map_or(
-        u64::from(seconds).saturating_mul(1_000_000_000),
-        |(from, until)| until.saturating_sub(from),
-    );
+    let window = span.map_or(seconds.saturating_mul(1_000_000_000), |(from, until)| {
+        until.saturating_sub(from)
+    });
     let seen: HashSet<Option<u32>> = profile.tasks.iter().map(|task| task.tid).collect();
     let mut added = 0;
     for row in rows {

@@ -269,10 +269,11 @@ impl Loading {
         for table in derived {
             // Pods and containers are known when rank 0 is built.
             if table.rank > 0 && names.is_none() {
-                names = Some(names::fill(&mut store));
+                let known = names::fill(&mut store);
                 for profile in &mut self.node.profiles {
-                    name_tasks(profile, &store);
+                    name_tasks(profile, &known);
                 }
+                names = Some(known);
             }
             let mut rows = Rows::new(table.columns);
             (table.build)(&store, &self.node, &mut rows);

@@ -140,7 +140,7 @@ impl<'a> Frames<'a> {
         let (name, module) = if has_room { (name, module) } else { ("", "") };
         let is_named = !name.is_empty();
         let function = if is_named {
-            demangle(name)
+            readable(name)
         } else {
             address_name(location.address, module, mapping)
         };
@@ -166,6 +166,18 @@ fn first_kept(places: &[Rc<Place>]) -> usize {
         return 0;
     };
     cut + usize::from(inner.get(cut).is_some_and(|place| place.is_dropped))
+}
+
+/// A name as in the source; `go tool pprof` too looks for mangled ones.
+fn readable(name: &str) -> String {
+    let is_mangled = ["_Z", "__Z", "_R"]
+        .iter()
+        .any(|begin| name.starts_with(begin));
+    if is_mangled {
+        demangle(name)
+    } else {
+        name.to_owned()
+    }
 }
 
 /// `[module]+0x<offset>`, or the address.
