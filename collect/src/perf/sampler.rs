@@ -85,7 +85,7 @@ pub(crate) fn run(mut socket: UnixStream) -> io::Result<()> {
     }
     let mut office = Office::new(proc, root);
     let forgotten = Instant::now() + Duration::from_micros(config.window_us) + FORGOTTEN;
-    let stop = sample(
+    let (stop, ended_us) = sample(
         &socket,
         system.as_ref(),
         &mut sampling,
@@ -94,7 +94,6 @@ pub(crate) fn run(mut socket: UnixStream) -> io::Result<()> {
         frequency,
         forgotten,
     )?;
-    let ended = clock::now();
     let began = Instant::now();
     let ends = began + Duration::from_micros(stop.time_us);
     let mut switched = match watcher {
@@ -114,7 +113,7 @@ pub(crate) fn run(mut socket: UnixStream) -> io::Result<()> {
         call_graph: config.call_graph,
         hits: &hits,
         answers: &answers,
-        span_us: (started.monotonic_us, ended.monotonic_us),
+        span_us: (started.monotonic_us, ended_us),
         names_us,
         hung: office.hung,
         shares_pids,
@@ -136,7 +135,8 @@ pub(crate) fn run(mut socket: UnixStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Drains and looks at processes until it is told to stop.
+/// Drains and looks at processes until it is told to stop; gives that order, and when sampling
+/// ended on the monotonic clock.
 fn sample(
     mut socket: &UnixStream,
     system: Option<&OwnedFd>,
@@ -145,7 +145,7 @@ fn sample(
     mut watcher: Option<&mut Watcher>,
     frequency: u64,
     forgotten: Instant,
-) -> io::Result<Stop> {
+) -> io::Result<(Stop, u64)> {
     let stack_bytes = sampling.attributes.stack_bytes();
     let interval = drain_interval(frequency, stack_bytes);
     let mut next = Instant::now() + interval;
@@ -183,6 +183,8 @@ fn sample(
         watcher.stop();
     }
     sampling.end();
+    // What follows takes its time, and no sample is taken in it.
+    let ended_us = clock::now().monotonic_us;
     let until = Instant::now() + LAST_LOOKS;
     while office.is_busy(sampling) && Instant::now() < until {
         office.work(sampling);
@@ -193,7 +195,7 @@ fn sample(
     office.work(sampling);
     office.end();
     unwind_rest(sampling);
-    Ok(stop)
+    Ok((stop, ended_us))
 }
 
 /// What was drained last has to be unwound yet.
