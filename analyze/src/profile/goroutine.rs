@@ -10,7 +10,7 @@
 //! ```
 
 use super::demangle::kind_of;
-use super::{Frame, FrameKind, Profile, Sample, Unit, stacks};
+use super::{Frame, FrameKind, Profile, Sample, Task, Unit, stacks};
 
 /// One goroutine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -141,6 +141,8 @@ fn header(line: &str) -> Option<Goroutine> {
 /// A profile of a dump: one sample per goroutine, below its state and for how long it has waited.
 pub fn profile(dump: &Dump, name: &str, entry: &str) -> Profile {
     let mut profile = Profile::new(name, "goroutine", Unit::Count, entry);
+    // The program itself, which does not say who it is.
+    profile.tasks.push(Task::default());
     for goroutine in &dump.goroutines {
         let elided = goroutine.is_elided.then_some("[frames left out]");
         let marks = [

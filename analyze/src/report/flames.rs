@@ -101,12 +101,20 @@ pub fn named(loaded: &Loaded, name: &str, title: &'static str) -> Block {
 
 /// A profile as a part of a chapter.
 pub fn block(profile: &Profile, title: &'static str) -> Block {
-    let whole = fold(profile, &Scope::node(), fold::Options::default());
-    if whole.total == 0 {
-        return Block::Missing {
+    match drawn(profile, title.to_owned()) {
+        Some(flames) => Block::Flames(Box::new(flames)),
+        None => Block::Missing {
             title,
             reason: "it was sampled, and no sample was taken".to_owned(),
-        };
+        },
+    }
+}
+
+/// A profile below a heading of its own; nothing where it has no samples.
+pub fn drawn(profile: &Profile, title: String) -> Option<Flames> {
+    let whole = fold(profile, &Scope::node(), fold::Options::default());
+    if whole.total == 0 {
+        return None;
     }
     let choices = choices(profile);
     let (pictures, without_picture) = pictures(profile, &choices, whole.total);
@@ -115,10 +123,10 @@ pub fn block(profile: &Profile, title: &'static str) -> Block {
         Some(excerpt) => excerpt.cut(),
         None => Some("Its stacks are too many for this page.".to_owned()),
     };
-    Block::Flames(Box::new(Flames {
+    Some(Flames {
         id: format!("flames-{}", super::view::identifier(&profile.name)),
         profile: fold::clean(&profile.name),
-        title: title.to_owned(),
+        title,
         subtitle: flamegraph::subtitle(profile, &whole),
         notes: profile
             .notes
@@ -130,7 +138,7 @@ pub fn block(profile: &Profile, title: &'static str) -> Block {
         without_picture,
         excerpt,
         cut,
-    }))
+    })
 }
 
 impl Flames {

@@ -16,6 +16,7 @@ mod node;
 mod pods;
 mod pressure;
 mod processes;
+mod profiles;
 mod storage;
 mod timeline;
 
@@ -32,6 +33,7 @@ pub fn all(loaded: &Loaded) -> Vec<Section> {
         network::section(tables),
         storage::section(tables),
         kubernetes::section(tables),
+        profiles::section(loaded),
         timeline::section(tables),
         kernel_log::section(tables),
         node::section(tables),

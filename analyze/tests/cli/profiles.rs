@@ -64,8 +64,16 @@ fn a_bare_profile_has_a_flamegraph_and_a_report() {
     ]);
     assert_eq!(drawn.quiet(), "kubelet-heap-alloc-space.svg\n");
     assert!(desk.read("kubelet-heap-alloc-space.svg").contains("<svg"));
-    let written = desk.analyze(&["kubelet-cpu.pb.gz", "-o", "x.html"]);
-    assert_eq!(written.quiet(), "x.html\n");
+    for (file, profile) in [
+        ("kubelet-cpu.pb.gz", "cpu"),
+        ("kubelet-heap.pb.gz", "inuse_space"),
+        ("containerd-goroutine.txt", "goroutine"),
+    ] {
+        let written = desk.analyze(&[file, "-o", "x.html"]);
+        assert_eq!(written.quiet(), "x.html\n");
+        let page = desk.read("x.html");
+        assert!(page.contains(&format!("data-profile=\"{profile}\"")), "{file}");
+    }
 }
 
 #[test]
