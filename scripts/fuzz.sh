@@ -17,3 +17,4 @@ run reader 16384
 run round_trip 4096
 run tables 4096
 run journal 8192
+run perf_data 4096

@@ -5,7 +5,10 @@
 //! Names, stacks and tasks are stored once and referred to by number: a node with 128 busy CPUs has
 //! a hundred thousand samples of some thousand stacks.
 
+use std::collections::BTreeMap;
+
 mod assemble;
+pub mod blocked;
 pub mod bundled;
 pub mod choice;
 #[cfg(test)]
@@ -28,12 +31,14 @@ pub mod scope;
 pub mod script;
 mod space;
 pub mod stacks;
+mod switches;
 mod tasks;
 #[cfg(test)]
 pub mod testing;
 pub mod top;
 
 pub use assemble::BROKEN_STACK;
+pub(crate) use assemble::broken_in;
 pub use debug_files::DebugFiles;
 pub use stacks::{Stacks, Symbols};
 pub use tasks::name_tasks;
@@ -176,6 +181,8 @@ pub struct Profile {
     pub notes: Vec<String>,
     /// Paths of modules whose functions have no names, and why.
     pub missing_names: Vec<(String, String)>,
+    /// Build id of modules in hexadecimal digits, by path; not of a path that had several.
+    pub build_ids: BTreeMap<String, String>,
     /// The functions.
     pub symbols: Symbols,
     /// The stacks, outermost frame first.
@@ -204,6 +211,7 @@ impl Profile {
             frames_unnamed: 0,
             notes: Vec::new(),
             missing_names: Vec::new(),
+            build_ids: BTreeMap::new(),
             symbols: Symbols::default(),
             stacks: Stacks::default(),
             tasks: Vec::new(),

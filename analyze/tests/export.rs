@@ -4,9 +4,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use freezeframe_analyze::profile::export::{Source, firefox, pprof, speedscope};
 use freezeframe_analyze::profile::scope::Scope;
@@ -205,6 +208,16 @@ fn speedscope_takes_it() {
     assert_eq!(theirs, ours(&profile));
 }
 
+/// A process that ends with the test, whatever becomes of it.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn firefox_profiler_shows_the_same() {
     let Some(modules) = npm("@firefox-devtools/profiler-cli") else {
@@ -214,35 +227,43 @@ fn firefox_profiler_shows_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.json");
     std::fs::write(&path, firefox::export(source(&profile, &scope)).unwrap()).unwrap();
+    let program = modules.join("@firefox-devtools/profiler-cli/dist/profiler-cli.js");
     let cli = |arguments: &[&str]| {
-        let program = modules.join("@firefox-devtools/profiler-cli/dist/profiler-cli.js");
         let mut command = Command::new("node");
-        let command = command.arg(program).args(arguments);
-        text(
-            &command
-                .env("PROFILER_CLI_SESSION_DIR", folder.path())
-                .output()
-                .unwrap(),
-        )
+        command
+            .arg(&program)
+            .args(arguments)
+            .args(["--session", "x"]);
+        command.env("PROFILER_CLI_SESSION_DIR", folder.path().join("sessions"));
+        command
     };
-    cli(&["load", path.to_str().unwrap()]);
-    let json = |arguments: &[&str]| -> Value { serde_json::from_str(&cli(arguments)).unwrap() };
-    let threads = json(&["thread", "list", "--json"]);
-    let threads = threads["threads"].as_array().unwrap();
+    // Its own way of starting this process gives up after half a second.
+    let mut daemon = cli(&["--daemon", path.to_str().unwrap()]);
+    let daemon = daemon.stdout(Stdio::null()).stderr(Stdio::null());
+    let _daemon = Ended(daemon.spawn().unwrap());
+    let list = || cli(&["thread", "list", "--json"]).output().unwrap();
+    let ends = Instant::now() + Duration::from_mins(1);
+    let mut listed = list();
+    while !listed.status.success() && Instant::now() < ends {
+        std::thread::sleep(Duration::from_millis(200));
+        listed = list();
+    }
     let mut theirs = Weights::new();
     let mut names = Vec::new();
-    for thread in threads {
+    let threads: Value = serde_json::from_str(&text(&listed)).unwrap();
+    for thread in threads["threads"].as_array().unwrap() {
         names.push(thread["name"].as_str().unwrap().to_owned());
-        cli(&["thread", "select", thread["threadHandle"].as_str().unwrap()]);
-        let listed = json(&["thread", "functions", "--json", "--limit", "100"]);
-        for one in listed["functions"].as_array().unwrap() {
+        let handle = thread["threadHandle"].as_str().unwrap();
+        let mut functions = cli(&["thread", "functions", "--json", "--limit", "0"]);
+        let functions = text(&functions.args(["--thread", handle]).output().unwrap());
+        let functions: Value = serde_json::from_str(&functions).unwrap();
+        for one in functions["functions"].as_array().unwrap() {
             let name = one["name"].as_str().unwrap().to_owned();
             let sum = theirs.entry(name).or_default();
             sum.0 += one["selfSamples"].as_u64().unwrap();
             sum.1 += one["totalSamples"].as_u64().unwrap();
         }
     }
-    cli(&["stop"]);
     names.sort_unstable();
     assert_eq!(
         names,
@@ -253,4 +274,52 @@ fn firefox_profiler_shows_the_same() {
         ]
     );
     assert_eq!(theirs, ours(&profile));
+}
+
+#[test]
+fn perf_opens_the_records_of_a_bundle() {
+    let folder = tempfile::tempdir().unwrap();
+    let recorded = folder.path().join("recorded.data");
+    let work = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done";
+    let perf = Command::new("perf")
+        .args(["record", "-q", "-g", "-F", "999", "-e", "cpu-clock", "-o"])
+        .arg(&recorded)
+        .args(["--", "sh", "-c", work])
+        .output();
+    if !perf.is_ok_and(|done| done.status.success()) {
+        println!("skipped: perf is not installed or may not record");
+        return;
+    }
+    let bytes = std::fs::read(&recorded).unwrap();
+    let bundle = folder.path().join("node1.tar.zst");
+    std::fs::write(&bundle, common::bundle(&[("perf/perf.data", &bytes)])).unwrap();
+    let exported = folder.path().join("exported.data");
+    let analyze = |input: &Path, arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_analyze"));
+        text(
+            &command
+                .arg(arguments[0])
+                .arg(input)
+                .args(&arguments[1..])
+                .output()
+                .unwrap(),
+        )
+    };
+    let output = exported.to_str().unwrap();
+    for input in [&bundle, &recorded] {
+        analyze(input, &["export", "--to", "perf-data", "-o", output]);
+        assert_eq!(std::fs::read(&exported).unwrap(), bytes);
+    }
+    let listed = Command::new("perf")
+        .args(["script", "-F", "comm", "-G", "-i", output])
+        .output();
+    let theirs = text(&listed.unwrap())
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .count();
+    let stacks = analyze(&bundle, &["export", "--to", "folded", "-o", "-"]);
+    let weights = stacks.lines().map(|line| line.rsplit_once(' ').unwrap().1);
+    let ours: usize = weights.map(|weight| weight.parse::<usize>().unwrap()).sum();
+    assert!(theirs > 0);
+    assert_eq!(ours, theirs);
 }

@@ -128,7 +128,8 @@ fn every_script_is_named_by_the_policy() {
     use base64::Engine;
     let page = page(vec![profile("cpu", 300)]);
     let (_, policy) = page.split_once("script-src").unwrap();
-    let (policy, _) = policy.split_once(';').unwrap();
+    let (policy, _) = policy.split_once("; base-uri").unwrap();
+    let policy = policy.replace("&#x2f;", "/");
     let scripts: Vec<&str> = page
         .split("<script")
         .skip(1)
@@ -168,13 +169,13 @@ fn two_profiles_share_no_id_and_same_profiles_give_same_bytes() {
 fn a_busy_node_stays_a_small_page() {
     let page = page(vec![profile("cpu", 100_000)]);
     assert!(page.len() < 8 << 20, "{} bytes", page.len());
-    let told = page.split("Pictures of ").nth(1).map(|told| &told[..90]);
-    assert_eq!(told, Some("x"), "what is missing is stated");
+    let told = "Pictures of 6 of 11 pods, 6 of 11 processes, those with most samples";
+    assert!(page.contains(told), "what is missing is stated");
 }
 
 #[test]
 fn without_a_profile_the_page_says_why_and_has_no_viewer() {
     let page = page(Vec::new());
-    assert!(page.contains("What every CPU was doing</strong>: nothing was sampled"));
+    assert!(page.contains("What every CPU was doing</strong>: nothing like"));
     assert_eq!(page.matches("<script").count(), 2);
 }

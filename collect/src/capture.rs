@@ -13,7 +13,7 @@ use freezeframe_bundle::{Outcome, SourceRecord, Summary, Writer};
 use crate::cli::Services;
 use crate::encrypt::Sink;
 use crate::output::{Gauge, Output};
-use crate::perf::Sampler;
+use crate::perf::{CallGraph, Sampler};
 use crate::redact::Redactor;
 use crate::source::Source;
 use crate::stop::Stop;
@@ -38,6 +38,8 @@ pub(crate) struct Limits {
     pub(crate) window: Duration,
     /// CPU samples per second and CPU.
     pub(crate) frequency: u64,
+    /// How callers in user space are found.
+    pub(crate) call_graph: CallGraph,
     /// After this the bundle is sealed as it stands.
     pub(crate) deadline: Duration,
     /// Size of the whole bundle.
@@ -398,6 +400,7 @@ mod tests {
         let limits = Limits {
             window: Duration::ZERO,
             frequency: 99,
+            call_graph: CallGraph::Fp,
             deadline: Duration::from_secs(20),
             max_bytes: 1 << 30,
             max_memory_bytes: 1 << 30,

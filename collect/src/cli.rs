@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::Url;
 use crate::cri::endpoint;
+use crate::perf::CallGraph;
 use crate::redact::Level;
 
 /// Freezes a Kubernetes node's state into one file, seconds before a drain destroys it.
@@ -82,6 +83,10 @@ pub(crate) struct RunArgs {
     /// CPU samples per second and CPU while the window runs
     #[arg(long, value_name = "HZ", default_value_t = 99, value_parser = clap::value_parser!(u64).range(1..=999))]
     pub(crate) frequency: u64,
+
+    /// How the callers in samples of user space are found
+    #[arg(long, value_name = "WAY", value_enum, default_value_t = CallGraph::Fp)]
+    pub(crate) call_graph: CallGraph,
 
     /// Seconds after which the bundle is sealed as it stands
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86400))]

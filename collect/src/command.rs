@@ -68,6 +68,7 @@ pub(crate) fn run(args: &RunArgs, stop: &Stop, is_terminal: bool) -> anyhow::Res
     let limits = Limits {
         window: Duration::from_secs(args.window),
         frequency: args.frequency,
+        call_graph: args.call_graph,
         deadline: Duration::from_secs(args.deadline),
         max_bytes: args.max_bytes,
         max_memory_bytes: args.max_memory,

@@ -51,6 +51,11 @@ impl Usage {
         })
     }
 
+    /// CPU time of both kinds.
+    pub(crate) fn cpu_time(self) -> Duration {
+        Duration::from_micros(self.user_us + self.system_us)
+    }
+
     /// Both together.
     pub(crate) fn and(self, other: Self) -> Self {
         Self {

@@ -6,29 +6,43 @@
 //! processes that it forks in turn and gives up.
 
 mod assistant;
+mod backlog;
 mod budget;
 mod elf;
 mod event;
 mod frame;
 mod go;
 mod helper;
+mod hired;
 mod hits;
+mod jitdump;
+mod kept;
 mod kernel;
 mod module;
+#[cfg(test)]
+#[path = "../tests/fake/mounts.rs"]
+#[allow(dead_code)]
+mod mounts;
 mod names;
 mod output;
 mod perf_data;
 mod record;
+mod refusal;
 mod resolve;
+mod rings;
 mod sampler;
 mod sampling;
 mod seen;
 mod settings;
+mod space;
+mod stack;
 mod switch_watch;
 mod switches;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod unwind;
+mod unwinder;
 mod wire;
 
 use std::cell::RefCell;
@@ -39,13 +53,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use freezeframe_bundle::Outcome;
-use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cost::Usage;
 use crate::worker;
-use event::Refusal;
-use settings::Settings;
+pub(crate) use wire::CallGraph;
 use wire::{Config, Part, Reply, Stop};
 
 /// The source that stores what the sampler answers.
@@ -95,12 +107,14 @@ impl Sampler {
         root: &Path,
         window: Duration,
         frequency: u64,
+        call_graph: CallGraph,
     ) -> Result<(), Outcome> {
         // The sampler is not in this folder.
         let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
         let config = Config {
             root: sampler::path_bytes(&root),
             frequency,
+            call_graph,
             window_us: window.as_micros() as u64,
         };
         let reply = frame::send(&mut self.socket, &config).and_then(|()| {
@@ -109,7 +123,9 @@ impl Sampler {
         });
         match reply {
             Ok(Reply::Started) => Ok(()),
-            Ok(Reply::Refused(refusals, settings)) => Err(refused(&refusals, settings)),
+            Ok(Reply::Refused(refusals, settings, standing)) => {
+                Err(refusal::outcome(&refusals, settings, standing))
+            }
             Ok(Reply::NotLive) => Err(Outcome::Absent("only of the live node".to_owned())),
             Ok(Reply::Failed(why)) => Err(Outcome::Failed(why)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -175,27 +191,5 @@ impl Drop for Sampler {
     fn drop(&mut self) {
         let _ = kill_process(self.pid, Signal::KILL);
         helper::wait_a_moment(self.pid);
-    }
-}
-
-/// Why there is no profile, and what would help.
-fn refused(refusals: &[Refusal], settings: Settings) -> Outcome {
-    let Some(last) = refusals.last() else {
-        return Outcome::Failed("no event was tried".to_owned());
-    };
-    let paranoid = settings.perf_event_paranoid.unwrap_or(-1);
-    match Errno::from_raw_os_error(last.errno) {
-        Errno::ACCESS | Errno::PERM => Outcome::Denied(format!(
-            "sampling all CPUs needs CAP_PERFMON (before Linux 5.8 CAP_SYS_ADMIN), a seccomp profile \
-             that allows perf_event_open, and no kernel lockdown; kernel.perf_event_paranoid is \
-             {paranoid}: run as root, in a pod with privileged: true"
-        )),
-        Errno::NOSYS => {
-            Outcome::Absent("this kernel or its seccomp filter has no perf_event_open".to_owned())
-        }
-        Errno::MFILE | Errno::NFILE => Outcome::Failed(
-            "no file descriptor left for a ring buffer per CPU: raise ulimit -n".to_owned(),
-        ),
-        _ => Outcome::Failed(format!("no event can be sampled: {}", last.error)),
     }
 }

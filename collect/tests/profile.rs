@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 
-use fake::load::{BURN, GENERATE, Load, WAIT, compile, run};
+use fake::load::{BURN, DUMP, GENERATE, Load, WAIT, compile, run};
 use fake::{FakeNode, bytes, collect, read};
 use freezeframe_bundle::{Item, Outcome};
 use serde_json::Value;
@@ -295,6 +295,32 @@ fn assert_switches_opened_by_perf(profile: &Profile, meta: &Value) {
         text.lines()
             .any(|line| line.trim_start().starts_with("wait "))
     );
+}
+
+#[test]
+#[cfg_attr(not(target_arch = "x86_64"), ignore = "the code is that of x86_64")]
+fn jitdumps_have_names_even_when_they_are_gone() {
+    let _alone = ALONE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    if !is_possible("a profile") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let program = compile(folder.path(), "dump", DUMP, &[]);
+    let load = Load::start(Command::new(program).current_dir(folder.path()));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let profile = Profile::take("2");
+    drop(load);
+    if let Some(profile) = profile {
+        let symbols = profile.lines("perf/symbols.jsonl");
+        let dumped = symbols.iter().find(|symbol| symbol["from"] == "jitdump");
+        assert_eq!(dumped.unwrap()["name"], "DumpedLoop::run(int, int)");
+        let modules = profile.lines("perf/modules.jsonl");
+        let module = &dumped.unwrap()["module"];
+        let module = modules.iter().find(|other| other["module"] == *module);
+        assert_eq!(module.unwrap()["kind"], "generated");
+    }
 }
 
 #[test]

@@ -4,10 +4,13 @@
 #[path = "src"]
 mod analyze {
     pub mod derived;
+    pub mod kubernetes;
+    pub mod open;
+    pub mod profile;
     pub mod table;
     pub mod tables;
     pub mod text;
     pub mod units;
 }
 
-pub use analyze::{derived, table, tables, text, units};
+pub use analyze::{derived, kubernetes, open, profile, table, tables, text, units};

@@ -83,7 +83,8 @@ const follow = () => {
   for (const details of panel.element.querySelectorAll("details.picture")) {
     if (details.dataset.link === wanted.link) details.open = true;
   }
-  panel.element.scrollIntoView();
+  // Not by way of other panels, which would open and push this one down.
+  panel.element.scrollIntoView({ behavior: "instant" });
 };
 window.addEventListener("hashchange", follow);
 follow();

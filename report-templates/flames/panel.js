@@ -93,8 +93,9 @@ class Panel {
     }
     let waiting;
     on("search", "input", () => {
+      this.view.search = this.get("search").value;
       clearTimeout(waiting);
-      waiting = setTimeout(() => this.change({ search: this.get("search").value }), 120);
+      waiting = setTimeout(() => this.change({}), 120);
     });
     on("unzoom", "click", () => this.flame.zoom(this.flame.tree.root));
     on("reset", "click", () => this.change(Panel.everything()));

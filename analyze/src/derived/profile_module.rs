@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::profile::{BROKEN_STACK, Frame, FrameKind, Profile};
+use crate::profile::{Frame, FrameKind, Profile, broken_in};
 use crate::table::{Derived, Node, Rows, Store, float, int, text};
 use crate::tables::profile::ratio;
 
@@ -96,17 +96,9 @@ fn modules(profile: &Profile) -> BTreeMap<&str, Module> {
             let own = &mut modules.entry(&leaf.module).or_default().own;
             *own = own.saturating_add(weight);
         }
-        if let Some(frame) = broken_in(&frames) {
+        if let Some(frame) = broken_in(&frames).flatten() {
             modules.entry(&frame.module).or_default().broken += count;
         }
     }
     modules
-}
-
-/// The last function that could be told of a stack that ends in the middle.
-fn broken_in<'a>(frames: &[&'a Frame]) -> Option<&'a Frame> {
-    let (root, rest) = frames.split_first()?;
-    let is_broken = root.kind == FrameKind::Mark && root.function == BROKEN_STACK;
-    let next = rest.first().filter(|_| is_broken)?;
-    (next.kind != FrameKind::Kernel).then_some(next)
 }

@@ -264,6 +264,19 @@ pub(super) fn mark(name: &str) -> Frame {
     }
 }
 
+/// Of a stack that ends in the middle, outermost first: the last function that could be told of it,
+/// if there is one.
+pub(crate) fn broken_in<'f>(frames: &[&'f Frame]) -> Option<Option<&'f Frame>> {
+    let marks = frames
+        .iter()
+        .take_while(|frame| frame.kind == FrameKind::Mark);
+    let broken = marks
+        .clone()
+        .position(|mark| mark.function == BROKEN_STACK)?;
+    let next = frames.get(broken + 1).copied();
+    Some(next.filter(|frame| frame.kind != FrameKind::Kernel))
+}
+
 /// The addresses to look up, innermost first: of callers the byte before the one they return to,
 /// which is within the call.
 fn addresses(side: Side, words: Words<'_>) -> impl Iterator<Item = (Side, u64)> {

@@ -15,16 +15,20 @@ use super::perf_data::{Limits, PerfData};
 use super::processes::{Mapping, ModuleId};
 use super::recorded::{add_mapping, change, samples};
 use super::space::Space;
+use super::switches;
 
 /// The members, by the end of their path.
-pub const MEMBERS: [&str; 6] = [
+pub const MEMBERS: [&str; 7] = [
     "perf/meta.json",
     "perf/symbols.jsonl",
     "perf/modules.jsonl",
     "perf/mappings.jsonl",
     "perf/processes.jsonl",
     "perf/perf.data",
+    SWITCHES,
 ];
+/// Switches between threads; older bundles lack it.
+const SWITCHES: &str = "perf/switches.data";
 /// A longer line is not read; those of a module with a million addresses have 40 MB.
 const LINE_BYTES: usize = 64 << 20;
 
@@ -60,34 +64,53 @@ impl Members {
         self.members.get(name).map_or(&[], |member| &member.bytes)
     }
 
-    /// Makes the profile; nothing where there are no samples.
-    pub fn read(self, debug_files: Option<&DebugFiles>, damaged: Damaged<'_>) -> Option<Profile> {
-        let data = self.members.get("perf/perf.data")?;
+    /// Makes the profiles: `cpu`, and `blocked` where switches were watched.
+    pub fn read(self, debug_files: Option<&DebugFiles>, damaged: Damaged<'_>) -> Vec<Profile> {
+        if self.members.is_empty() {
+            return Vec::new();
+        }
         let meta: Meta = self.meta(damaged);
         let mut space = self.space(&meta, debug_files, damaged);
-        let opened = PerfData::open(Cursor::new(&data.bytes), Limits::default());
-        let mut file = match opened {
-            Ok(file) => file,
-            Err(reason) => {
-                damaged("perf/perf.data", None, reason);
-                return None;
-            }
-        };
-        let mut last = 0;
-        file.walk(&mut |_, record, stamp| {
-            let time = stamp.time_ns.unwrap_or(last);
-            last = last.max(time);
-            change(&record, time, &mut space);
-        });
-        space.sort();
-        let assembled = samples(&mut file, &mut space, "perf/perf.data");
-        for problem in &file.problems().list {
-            damaged("perf/perf.data", None, problem.to_string());
+        let mut data = self.data("perf/perf.data", damaged);
+        let mut switches = self.data(SWITCHES, damaged);
+        // What they tell of tasks is the same.
+        if let Some(file) = data.as_mut().or(switches.as_mut()) {
+            let mut last = 0;
+            file.walk(&mut |_, record, stamp| {
+                let time = stamp.time_ns.unwrap_or(last);
+                last = last.max(time);
+                change(&record, time, &mut space);
+            });
         }
-        let mut profile = assembled.finish(&file.head.events).into_iter().next()?;
-        "cpu".clone_into(&mut profile.name);
-        self.finish(&mut profile, &meta, &space);
-        Some(profile)
+        space.sort();
+        let mut profiles = Vec::new();
+        if let Some(file) = &mut data {
+            let assembled = samples(file, &mut space, "perf/perf.data");
+            let profile = assembled.finish(&file.head.events).into_iter().next();
+            profiles.extend(profile.map(|profile| self.finish(profile, &meta, &space)));
+        }
+        if let Some(file) = &mut switches {
+            let blocked = switches::read(file, &mut space, &meta.switches, meta.span(), SWITCHES);
+            profiles.extend(blocked);
+        }
+        for (name, file) in [("perf/perf.data", data), (SWITCHES, switches)] {
+            for problem in file.iter().flat_map(|file| &file.problems().list) {
+                damaged(name, None, problem.to_string());
+            }
+        }
+        profiles
+    }
+
+    /// A file of samples; one without bytes is none.
+    fn data(&self, name: &'static str, damaged: Damaged<'_>) -> Option<PerfData<Cursor<&[u8]>>> {
+        let bytes = Some(self.bytes(name)).filter(|bytes| !bytes.is_empty())?;
+        match PerfData::open(Cursor::new(bytes), Limits::default()) {
+            Ok(file) => Some(file),
+            Err(reason) => {
+                damaged(name, None, reason);
+                None
+            }
+        }
     }
 
     fn meta(&self, damaged: Damaged<'_>) -> Meta {
@@ -178,7 +201,8 @@ impl Members {
     }
 
     /// What the collector counted, and what has to be said.
-    fn finish(&self, profile: &mut Profile, meta: &Meta, space: &Space<'_>) {
+    fn finish(&self, mut profile: Profile, meta: &Meta, space: &Space<'_>) -> Profile {
+        "cpu".clone_into(&mut profile.name);
         if let Some(event) = &meta.event {
             event.clone_into(&mut profile.event);
         }
@@ -188,14 +212,9 @@ impl Members {
         if !meta.cpus.is_empty() {
             profile.cpus = Some(meta.cpus.len() as u32);
         }
-        if meta.clock.as_deref() == Some("monotonic")
-            && let Some((started, ended)) = meta.started_us.zip(meta.ended_us)
-        {
-            let span = (started.saturating_mul(1000), ended.saturating_mul(1000));
-            profile.span_ns = Some(span);
-        }
-        let mut said = notes(meta, profile);
-        for name in MEMBERS {
+        profile.span_ns = meta.span().or(profile.span_ns);
+        let mut said = notes(meta, &profile);
+        for name in MEMBERS.into_iter().filter(|name| *name != SWITCHES) {
             match self.members.get(name) {
                 None => said.push(format!("`{name}` is not in the bundle.")),
                 Some(member) => said.extend(
@@ -212,10 +231,12 @@ impl Members {
         }
         said.append(&mut profile.notes);
         profile.notes = said;
+        profile.build_ids = space.modules.build_ids();
         let why = space.modules.all().iter();
         profile.missing_names = why
             .filter_map(|module| Some((module.path.clone(), module.why.clone()?)))
             .collect();
+        profile
     }
 }
 

@@ -72,14 +72,6 @@ fn heaviest(tasks: &[(&Task, u64)], who: fn(&Task) -> Option<Who>) -> Vec<Choice
     choices
 }
 
-impl Choices {
-    /// All of them; the node and the kernel are always there.
-    pub fn all(&self) -> impl Iterator<Item = &Choice> {
-        let parts = [&self.pods, &self.containers, &self.cgroups, &self.processes];
-        parts.into_iter().flatten()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +103,5 @@ mod tests {
                 ("flame=process:9".to_owned(), 1),
             ]
         );
-        assert_eq!(choices.all().count(), 7);
     }
 }

@@ -197,6 +197,9 @@ mod tests {
         let mut sample = profile.samples[0];
         sample.stack = profile.stacks.push(sample.stack, unnamed);
         profile.samples.push(sample);
+        profile
+            .build_ids
+            .insert("/usr/bin/cart".into(), "0badcafe".into());
         for scope in [Scope::node(), Scope::kernel(), Scope::of(Who::Process(100))] {
             let file = reader::read(&pprof::export(source(&profile, &scope)).unwrap(), "x");
             assert!(file.damage.is_empty(), "{:?}", file.damage);
@@ -210,6 +213,8 @@ mod tests {
             assert_eq!(folded(samples, &scope), folded(&profile, &scope));
             assert_eq!(cpu.total(), samples.total() * 10_101_010);
             assert_eq!(samples.frequency_hz, Some(99));
+            let has_cart = scope != Scope::kernel();
+            assert_eq!(samples.build_ids.contains_key("/usr/bin/cart"), has_cart);
         }
     }
 

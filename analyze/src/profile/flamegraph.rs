@@ -50,13 +50,23 @@ pub fn svg(profile: &Profile, scope: &Scope, look: Look) -> anyhow::Result<Optio
     if folded.total == 0 {
         return Ok(None);
     }
+    drawn(profile, scope, &folded, look).map(Some)
+}
+
+/// A flamegraph of what was folded of a scope.
+pub fn drawn(
+    profile: &Profile,
+    scope: &Scope,
+    folded: &Folded,
+    look: Look,
+) -> anyhow::Result<String> {
     let title = format!("{}: {}", fold::clean(&profile.name), scope.title(profile));
-    let mut subtitle = subtitle(profile, &folded);
+    let mut subtitle = subtitle(profile, folded);
     if look.narrowest_permille > 1 {
         let least = f64::from(look.narrowest_permille) / 1000.0;
         subtitle += &format!(" · without frames below {}", units::percent(least));
     }
-    draw(&folded, profile.unit, look, &title, &subtitle).map(Some)
+    draw(folded, profile.unit, look, &title, &subtitle)
 }
 
 /// What a reader must know of the samples, in one line.
@@ -275,17 +285,17 @@ mod tests {
     use crate::profile::scope::Who;
     use crate::profile::testing::{profile, sample};
 
-    fn drawn(profile: &Profile, look: Look) -> String {
+    fn of_node(profile: &Profile, look: Look) -> String {
         svg(profile, &Scope::node(), look).unwrap().unwrap()
     }
 
     #[test]
     fn same_profile_same_bytes() {
-        let first = drawn(&profile(), Look::default());
-        assert!(first == drawn(&profile(), Look::default()));
+        let first = of_node(&profile(), Look::default());
+        assert!(first == of_node(&profile(), Look::default()));
         assert!(
             first
-                != drawn(
+                != of_node(
                     &profile(),
                     Look {
                         icicle: true,
@@ -307,7 +317,7 @@ mod tests {
 
     #[test]
     fn kinds_have_colours_and_nothing_has_another() {
-        let svg = drawn(&profile(), Look::default());
+        let svg = of_node(&profile(), Look::default());
         let kinds = [
             FrameKind::Kernel,
             FrameKind::User,
@@ -339,7 +349,7 @@ mod tests {
             sample(&mut profile, 0, 0, &[(name, FrameKind::User)]);
             profile.tasks[0].pod = Some(name.to_owned());
         }
-        let svg = drawn(&profile, Look::default());
+        let svg = of_node(&profile, Look::default());
         assert_eq!(svg.matches("<script").count(), 1);
         assert!(svg.contains("&lt;script&gt;alert(1)"));
         assert!(!svg.contains(['\u{202e}', '\u{1b}', '\u{ffff}']));
@@ -365,7 +375,7 @@ mod tests {
             sample.weight = u64::MAX / 3;
         }
         profile.unit = Unit::Bytes;
-        assert!(drawn(&profile, Look::default()).contains("bytes"));
+        assert!(of_node(&profile, Look::default()).contains("bytes"));
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //!         main.go:12 +0x1d
 //! ```
 
-use super::pprof::is_go_runtime;
+use super::demangle::kind_of;
 use super::{Frame, FrameKind, Profile, Sample, Unit, stacks};
 
 /// One goroutine.
@@ -176,11 +176,7 @@ fn mark(name: &str) -> Frame {
 
 fn frame_of(function: &str) -> Frame {
     Frame {
-        kind: if is_go_runtime(function) {
-            FrameKind::GoRuntime
-        } else {
-            FrameKind::User
-        },
+        kind: kind_of(function),
         ..mark(function)
     }
 }

@@ -1,6 +1,6 @@
 //! Files and memory that code was executed from, and the names of what is in them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::debug_files::{DebugFiles, DebugSymbols};
 use super::demangle::{self, cut, demangle, kind_of};
@@ -113,6 +113,22 @@ impl Modules {
 
     pub(super) fn get_mut(&mut self, id: ModuleId) -> Option<&mut Module> {
         self.modules.get_mut(id as usize)
+    }
+
+    /// Build ids by path. A path may stand for files of two containers: which one is meant is not
+    /// known then, and none is given.
+    pub(super) fn build_ids(&self) -> BTreeMap<String, String> {
+        let mut ids: BTreeMap<&str, Option<&[u8]>> = BTreeMap::new();
+        for module in &self.modules {
+            let id = module.build_id.as_deref();
+            ids.entry(&module.path)
+                .and_modify(|known| *known = known.filter(|known| Some(*known) == id))
+                .or_insert(id);
+        }
+        let hex = |id: &[u8]| id.iter().map(|byte| format!("{byte:02x}")).collect();
+        ids.into_iter()
+            .filter_map(|(path, id)| Some((path.to_owned(), hex(id?))))
+            .collect()
     }
 
     pub(super) fn all(&self) -> &[Module] {

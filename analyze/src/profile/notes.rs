@@ -2,8 +2,9 @@
 
 use serde::Deserialize;
 
-use super::{FrameKind, Profile};
-use crate::profile::BROKEN_STACK;
+use super::assemble::broken_in;
+use super::switches::{self, Watched};
+use super::{Frame, FrameKind, Profile};
 
 /// `perf/meta.json`.
 #[derive(Debug, Default, Deserialize)]
@@ -19,6 +20,7 @@ pub(super) struct Meta {
     pub(super) cpus: Vec<Cpu>,
     pub(super) shares_pids: Option<bool>,
     pub(super) settings: Settings,
+    pub(super) switches: Watched,
     samples: Option<u64>,
     refused: Vec<Refused>,
     without: Vec<String>,
@@ -56,12 +58,24 @@ struct RefusedCpu {
     error: String,
 }
 
+impl Meta {
+    /// From and until when samples were taken, in nanoseconds of their clock.
+    pub(super) fn span(&self) -> Option<(u64, u64)> {
+        if self.clock.as_deref() != Some("monotonic") {
+            return None;
+        }
+        let (started, ended) = self.started_us.zip(self.ended_us)?;
+        Some((started.saturating_mul(1000), ended.saturating_mul(1000)))
+    }
+}
+
 /// What is missing and why.
 pub(super) fn notes(meta: &Meta, profile: &Profile) -> Vec<String> {
     let mut notes = Vec::new();
     how(meta, &mut notes);
     losses(meta, profile, &mut notes);
     names(meta, &mut notes);
+    notes.extend(switches::missing(&meta.switches).filter(|_| !meta.switches.was_watched()));
     notes
 }
 
@@ -158,27 +172,19 @@ pub(super) fn broken(profile: &Profile) -> Option<String> {
     let mut by_module = std::collections::HashMap::<&str, u64>::new();
     for sample in &profile.samples {
         let frames = profile.stacks.outermost_first(sample.stack);
-        let mut frames = frames.iter().filter_map(|id| profile.symbols.get(*id));
-        let Some(root) = frames
-            .next()
-            .filter(|frame| frame.kind != FrameKind::Kernel)
-        else {
-            continue;
-        };
-        of_user += 1;
-        if root.kind == FrameKind::Mark && root.function == BROKEN_STACK {
-            let next = frames
-                .next()
-                .filter(|frame| frame.kind != FrameKind::Kernel);
-            *by_module
-                .entry(next.map_or("", |frame| &frame.module))
-                .or_insert(0) += 1;
+        let frames: Vec<&Frame> = frames
+            .iter()
+            .filter_map(|id| profile.symbols.get(*id))
+            .collect();
+        let broken = broken_in(&frames);
+        let is_of_kernel =
+            |frame: &&Frame| matches!(frame.kind, FrameKind::Kernel | FrameKind::Mark);
+        of_user += u64::from(broken.is_some() || !frames.iter().all(is_of_kernel));
+        if let Some(last) = broken.flatten() {
+            *by_module.entry(&last.module).or_insert(0) += 1;
         }
     }
-    let mut modules: Vec<_> = by_module
-        .into_iter()
-        .filter(|(m, _)| !m.is_empty())
-        .collect();
+    let mut modules: Vec<_> = by_module.into_iter().collect();
     modules.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
     let shown: Vec<_> = modules
         .iter()

@@ -14,7 +14,6 @@ mod prune;
 mod tests;
 
 use super::Profile;
-pub(crate) use frames::is_go_runtime;
 
 /// The profiles of a file.
 #[derive(Debug, Default)]

@@ -33,6 +33,7 @@ pub fn read(
     let assembled = samples(&mut file, &mut space, entry);
     let mut profiles = assembled.finish(&file.head.events);
     for profile in &mut profiles {
+        profile.build_ids = space.modules.build_ids();
         if space.has_stack_dumps {
             profile.notes.push(
                 "It was recorded with --call-graph dwarf: stacks are not unwound here, so of user space only the innermost function is shown."

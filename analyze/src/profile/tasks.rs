@@ -6,10 +6,10 @@ use crate::kubernetes::names::Names;
 /// Gives tasks the names of their pod and container, where they are known.
 pub fn name_tasks(profile: &mut Profile, names: &Names) {
     for task in &mut profile.tasks {
-        let known = names.of(task.container_id.as_deref(), task.pod_uid.as_deref());
-        let (pod, container) = (known.full_name(), known.container.map(str::to_owned));
+        let found = names.of(task.container_id.as_deref(), task.pod_uid.as_deref());
+        let (pod, container) = (found.full_name(), found.container.map(str::to_owned));
         // Its cgroup does not always tell the pod.
-        let pod_uid = known.pod_uid.map(str::to_owned);
+        let pod_uid = found.pod_uid.map(str::to_owned);
         task.pod = pod.or(task.pod.take());
         task.container = container.or(task.container.take());
         task.pod_uid = pod_uid;

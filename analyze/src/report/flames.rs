@@ -45,7 +45,7 @@ pub struct Flames {
     /// Which scopes have none, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub without_picture: Option<String>,
-    /// What the viewer folds; [`Flames::stripped`] leaves it out.
+    /// What the viewer folds; [`Flames::strip`] takes it out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub excerpt: Option<Excerpt>,
     /// What of the samples is not on the page.
@@ -79,7 +79,7 @@ pub struct Picture {
     pub link: String,
     /// Its part of all samples.
     pub share: String,
-    /// The picture without any script; [`Flames::stripped`] leaves it out.
+    /// The picture without any script; [`Flames::strip`] takes it out.
     pub svg: String,
     /// Its height in pixels.
     pub height: u32,
@@ -134,24 +134,11 @@ pub fn block(profile: &Profile, title: &'static str) -> Block {
 }
 
 impl Flames {
-    /// The same without what the page holds apart from the model.
-    #[must_use]
-    pub fn stripped(&self) -> Self {
-        let pictures = self.pictures.iter().map(|picture| Picture {
-            svg: String::new(),
-            ..picture.clone()
-        });
-        Self {
-            pictures: pictures.collect(),
-            excerpt: None,
-            id: self.id.clone(),
-            profile: self.profile.clone(),
-            title: self.title.clone(),
-            subtitle: self.subtitle.clone(),
-            notes: self.notes.clone(),
-            maps: self.maps.clone(),
-            without_picture: self.without_picture.clone(),
-            cut: self.cut.clone(),
+    /// Leaves out what the page holds apart from the model.
+    pub fn strip(&mut self) {
+        self.excerpt = None;
+        for picture in &mut self.pictures {
+            picture.svg.clear();
         }
     }
 }
@@ -225,22 +212,22 @@ fn of_their_own(profile: &Profile, containers: &[Choice]) -> Vec<Choice> {
 
 /// One picture; nothing where there is nothing to draw.
 fn picture(profile: &Profile, scope: &Scope, total: u64) -> Option<Picture> {
+    let folded = fold(profile, scope, fold::Options::default());
+    if folded.total == 0 {
+        return None;
+    }
     let mut drawn = [1, 3, 10, 30].into_iter().filter_map(|narrowest_permille| {
         let look = Look {
             narrowest_permille,
             ..Look::default()
         };
-        let svg = flamegraph::svg(profile, scope, look).ok()??;
-        flamegraph::parts(&svg)
+        flamegraph::parts(&flamegraph::drawn(profile, scope, &folded, look).ok()?)
     });
     let parts = drawn.find(|parts| parts.picture.len() <= PICTURE_BYTES)?;
-    let weight = scope
-        .samples(profile)
-        .fold(0_u64, |sum, sample| sum.saturating_add(sample.weight));
     Some(Picture {
         title: scope.title(profile),
         link: scope.link(),
-        share: units::percent(weight as f64 / total.max(1) as f64),
+        share: units::percent(folded.total as f64 / total.max(1) as f64),
         height: parts.height,
         svg: parts.picture,
     })
@@ -248,21 +235,26 @@ fn picture(profile: &Profile, scope: &Scope, total: u64) -> Option<Picture> {
 
 fn maps(profile: &Profile) -> Vec<Map> {
     let mut maps = Vec::new();
-    let count = |value: u64| units::count(value as f64);
-    if let Some(heat) = heat::by_cpu(profile) {
+    let samples = |count: u64, ms: u64| {
+        let s = if count == 1 { "" } else { "s" };
+        format!("{} sample{s} in {ms} ms", units::count(count as f64))
+    };
+    // Threads that wait are on no CPU.
+    if let Some(heat) = heat::by_cpu(profile).filter(|_| profile.unit == Unit::Count) {
         // A CPU that is never idle gives this many samples in the time of a cell.
-        let busy = profile.frequency_hz.filter(|_| profile.unit == Unit::Count);
-        let busy = busy.map(|hz| hz * heat.column_ms * u64::from(heat.row_cpus) / 1000);
+        let busy = profile
+            .frequency_hz
+            .map(|hz| hz * heat.column_ms * u64::from(heat.row_cpus) / 1000);
         maps.push(Map {
             title: "By CPU over time",
             hint: match heat.row_cpus {
                 1 => "each row is a CPU".to_owned(),
                 cpus => format!("each row is {cpus} CPUs"),
             },
-            palest: "idle",
+            palest: busy.map_or("no sample", |_| "idle"),
             darkest: match busy {
                 Some(_) => "busy all the time".to_owned(),
-                None => format!("{} samples in {} ms", count(heat.most), heat.column_ms),
+                None => samples(heat.most, heat.column_ms),
             },
             full: busy.unwrap_or(heat.most).max(1),
             heat,
@@ -277,7 +269,7 @@ fn maps(profile: &Profile) -> Vec<Map> {
             title: "By offset within each second",
             hint: format!("each column is {column}, upwards"),
             palest: "no sample",
-            darkest: format!("{} samples in {} ms", count(heat.most), heat.row_ms),
+            darkest: samples(heat.most, heat.row_ms),
             full: heat.most.max(1),
             heat,
         });
@@ -316,7 +308,8 @@ mod tests {
         assert_eq!(flames.without_picture, None);
         assert!(flames.pictures.iter().all(|p| p.height > 100));
         assert_eq!(flames.maps.len(), 2);
-        let bare = flames.stripped();
+        let mut bare = flames;
+        bare.strip();
         assert!(bare.excerpt.is_none() && bare.pictures.iter().all(|p| p.svg.is_empty()));
     }
 

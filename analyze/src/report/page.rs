@@ -146,7 +146,7 @@ fn without_pictures(model: &Model) -> Model {
     let mut model = model.clone();
     for block in model.sections.iter_mut().flat_map(|s| &mut s.blocks) {
         if let Block::Flames(flames) = block {
-            **flames = flames.stripped();
+            flames.strip();
         }
     }
     model

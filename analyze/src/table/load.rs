@@ -13,6 +13,7 @@ use super::{Column, Damages, Decode, Derived, Input, Node, Rows, Table};
 use crate::derived::DERIVED;
 use crate::kubernetes::names;
 use crate::open::Opened;
+use crate::profile::blocked;
 use crate::profile::bundled::Members;
 use crate::profile::pprof::members::Answers;
 use crate::profile::{DebugFiles, name_tasks};
@@ -179,7 +180,7 @@ impl Loading {
     fn profiles(&mut self, debug_files: Option<&DebugFiles>) {
         let members = std::mem::take(&mut self.members);
         let damages = &mut self.damages;
-        let profile = members.read(debug_files, &mut |entry, line, reason| {
+        let profiles = members.read(debug_files, &mut |entry, line, reason| {
             let input = Input {
                 entry,
                 path: entry,
@@ -189,7 +190,7 @@ impl Loading {
             };
             damages.add(&input, line, reason);
         });
-        self.node.profiles.extend(profile);
+        self.node.profiles.extend(profiles);
     }
 
     fn feed(&mut self, tables: &[usize], entry: &str, bytes: &[u8], record: Option<&EntryRecord>) {
@@ -259,6 +260,9 @@ impl Loading {
             abouts.insert(table.name, table.about);
             store.insert(table.name, rows);
         }
+        let mut profiles = std::mem::take(&mut self.node.profiles);
+        blocked::finish(&mut profiles, &store, &self.node);
+        self.node.profiles = profiles;
         let mut derived: Vec<&Derived> = DERIVED.to_vec();
         derived.sort_by_key(|d| (d.rank, d.name));
         let mut names = None;

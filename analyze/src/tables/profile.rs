@@ -45,6 +45,7 @@ pub static TABLE: Table = Table {
         "perf/modules.jsonl",
         "perf/mappings.jsonl",
         "perf/processes.jsonl",
+        "perf/switches.data",
     ],
     decoder: || Box::new(Profiles),
 };

@@ -189,14 +189,19 @@ impl<'a> Cx<'a> {
 
     /// Begins to sample the CPUs.
     pub(crate) fn start_sampling(&mut self) -> Result<(), Outcome> {
-        let (window, frequency) = (self.limits.window, self.limits.frequency);
+        let Limits {
+            window,
+            frequency,
+            call_graph,
+            ..
+        } = self.limits;
         if window.is_zero() {
             return Err(Outcome::Skipped("no window: --window 0".to_owned()));
         }
         let Some(sampler) = &mut self.sampler else {
             return Err(Outcome::Failed("no process could be forked".to_owned()));
         };
-        let started = sampler.start(self.pool.root_path(), window, frequency);
+        let started = sampler.start(self.pool.root_path(), window, frequency, call_graph);
         if started.is_err() {
             self.end_sampling();
         }

@@ -55,12 +55,19 @@ impl Source for &[u8] {
     }
 }
 
+impl Source for Vec<u8> {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> usize {
+        self.as_slice().read_at(offset, buffer)
+    }
+}
+
 /// A part of the file that is loaded.
 #[derive(Clone, Copy, Debug)]
 struct Segment {
     offset: u64,
     address: u64,
     size: u64,
+    is_executable: bool,
 }
 
 /// A section.
@@ -115,6 +122,7 @@ impl<'a> Elf<'a> {
                 offset: u64_of(&entry, 8),
                 address: u64_of(&entry, 16),
                 size: u64_of(&entry, 32),
+                is_executable: u32_of(&entry, 4) & 1 != 0,
             };
             match u32_of(&entry, 0) {
                 1 => self.segments.push(segment),
@@ -172,6 +180,17 @@ impl<'a> Elf<'a> {
             let within = offset.checked_sub(segment.offset)?;
             (within < segment.size).then(|| segment.address.wrapping_add(within))
         })
+    }
+
+    /// What is to be added to an offset in the file to have the address of executable bytes, of which
+    /// `length` are mapped from there. A mapping begins with a page, where its segment need not yet.
+    pub(crate) fn distance(&self, offset: u64, length: u64) -> Option<u64> {
+        let ends = offset.saturating_add(length);
+        let segment = self.segments.iter().find(|segment| {
+            let within = segment.offset..segment.offset.saturating_add(segment.size);
+            segment.is_executable && within.start < ends && offset < within.end
+        })?;
+        Some(segment.address.wrapping_sub(segment.offset))
     }
 
     /// The reverse of [`Elf::address_of`].

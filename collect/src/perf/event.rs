@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::record::Layout;
+use super::stack::REGISTERS;
 
 /// What is counted between two samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,12 +58,14 @@ pub(crate) enum Feature {
     Mmap2,
     /// Leaving idle CPUs out.
     ExcludeIdle,
+    /// Copies of user stacks (Linux 3.7, on arm64 3.19).
+    UserStacks,
     /// The kernel's side of the samples.
     Kernel,
 }
 
 /// What is given up at EINVAL, the newest first.
-pub(crate) const LADDER: [Feature; 7] = [
+pub(crate) const LADDER: [Feature; 8] = [
     Feature::LostCount,
     Feature::BuildIds,
     Feature::Cgroups,
@@ -70,13 +73,19 @@ pub(crate) const LADDER: [Feature; 7] = [
     Feature::Clock,
     Feature::Mmap2,
     Feature::ExcludeIdle,
+    Feature::UserStacks,
 ];
+
+/// What a copy of a user stack is made of.
+const STACKS: SampleFlag = SampleFlag::REGS_USER.union(SampleFlag::STACK_USER);
 
 /// How to sample.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Attributes {
     pub(crate) event: Event,
     pub(crate) rate: Rate,
+    /// Bytes that are copied of each user stack; 0: none.
+    pub(crate) stack_bytes: u32,
     /// What this kernel does not know or allow.
     pub(crate) without: Vec<Feature>,
 }
@@ -106,6 +115,20 @@ impl Attributes {
         !self.without.contains(&feature)
     }
 
+    /// Whether samples have a copy of the user's stack.
+    pub(crate) fn has_stacks(&self) -> bool {
+        self.stack_bytes() > 0
+    }
+
+    /// Bytes that are copied of each.
+    pub(crate) fn stack_bytes(&self) -> u32 {
+        if self.has(Feature::UserStacks) {
+            self.stack_bytes
+        } else {
+            0
+        }
+    }
+
     /// What the samples consist of.
     pub(crate) fn layout(&self) -> Layout {
         Layout {
@@ -131,6 +154,11 @@ impl Attributes {
         // Asked for it, software events take every event as a sample, whatever the period.
         if self.layout().has_period {
             sample |= SampleFlag::PERIOD;
+        }
+        if self.has_stacks() {
+            sample |= STACKS;
+            builder.sample_regs_user(REGISTERS);
+            builder.sample_stack_user(self.stack_bytes);
         }
         let mut format = ReadFormat::TOTAL_TIME_ENABLED | ReadFormat::TOTAL_TIME_RUNNING;
         if self.has(Feature::LostCount) {
@@ -177,7 +205,7 @@ impl Attributes {
     }
 
     /// The first 128 bytes of `struct perf_event_attr` (`linux/perf_event.h`), as `perf.data` has it:
-    /// older `perf` refuses a longer one.
+    /// older `perf` refuses a longer one. Stacks are taken out of the records that are kept.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let builder = self.builder();
         let attr = builder.attrs();
@@ -187,7 +215,7 @@ impl Attributes {
         bytes.extend(attr.config.to_ne_bytes());
         let (Rate::Frequency(rate) | Rate::Period(rate)) = self.rate;
         bytes.extend(rate.to_ne_bytes());
-        bytes.extend(attr.sample_type.to_ne_bytes());
+        bytes.extend((attr.sample_type & !STACKS.bits()).to_ne_bytes());
         bytes.extend(attr.read_format.to_ne_bytes());
         bytes.extend(attr._bitfield_1.get(0, 64).to_ne_bytes());
         bytes.resize(92, 0);
@@ -243,6 +271,7 @@ impl Ring {
 /// on one CPU.
 pub(crate) fn choose<T>(
     frequency: u64,
+    stack_bytes: u32,
     open: &mut dyn FnMut(&Attributes) -> io::Result<T>,
 ) -> Result<(Attributes, T, Vec<Refusal>), Vec<Refusal>> {
     let mut refusals = Vec::new();
@@ -260,6 +289,7 @@ pub(crate) fn choose<T>(
         let mut attributes = Attributes {
             event,
             rate: Rate::Frequency(frequency),
+            stack_bytes,
             without: without.to_vec(),
         };
         let error = match climb_down(&mut attributes, &LADDER, open) {
@@ -289,6 +319,7 @@ pub(crate) fn choose_switches<T>(
     let mut attributes = Attributes {
         event,
         rate: Rate::Period(period),
+        stack_bytes: 0,
         without: without.to_vec(),
     };
     match climb_down(&mut attributes, &[Feature::SwitchRecords], open) {

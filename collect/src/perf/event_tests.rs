@@ -22,7 +22,7 @@ fn kernel(
 
 #[test]
 fn a_new_kernel_gives_everything() {
-    let (attributes, (), refusals) = choose(99, &mut kernel(&[], None, None)).unwrap();
+    let (attributes, (), refusals) = choose(99, 0, &mut kernel(&[], None, None)).unwrap();
     assert_eq!(attributes.event, Event::Cycles);
     assert!(attributes.without.is_empty() && refusals.is_empty());
 }
@@ -30,7 +30,8 @@ fn a_new_kernel_gives_everything() {
 #[test]
 fn without_performance_counters_the_clock_has_to_do() {
     for errno in [Errno::NOENT, Errno::OPNOTSUPP, Errno::BUSY, Errno::NODEV] {
-        let (attributes, (), refusals) = choose(99, &mut kernel(&[], Some(errno), None)).unwrap();
+        let (attributes, (), refusals) =
+            choose(99, 0, &mut kernel(&[], Some(errno), None)).unwrap();
         assert_eq!(attributes.event, Event::CpuClock);
         assert_eq!(refusals.len(), 1);
         assert_eq!(refusals[0].event, Event::Cycles);
@@ -48,7 +49,7 @@ fn an_old_kernel_loses_the_newest_features_only() {
         (&[KernelSymbols], &LADDER[..4]),
     ];
     for (unknown, without) in kernels {
-        let found = choose(99, &mut kernel(unknown, Some(Errno::NOENT), None));
+        let found = choose(99, 0, &mut kernel(unknown, Some(Errno::NOENT), None));
         let (attributes, (), _) = found.unwrap();
         assert_eq!(attributes.without, without);
         assert!(attributes.has(Feature::Kernel));
@@ -57,7 +58,7 @@ fn an_old_kernel_loses_the_newest_features_only() {
 
 #[test]
 fn who_may_not_look_into_the_kernel_gets_user_space() {
-    let (attributes, (), refusals) = choose(99, &mut |attributes: &Attributes| {
+    let (attributes, (), refusals) = choose(99, 0, &mut |attributes: &Attributes| {
         if attributes.has(Feature::Kernel) {
             Err(Errno::ACCESS.into())
         } else {
@@ -73,6 +74,7 @@ fn who_may_not_look_into_the_kernel_gets_user_space() {
 fn refusals_are_told() {
     let refusals = choose(
         99,
+        0,
         &mut kernel(&[], Some(Errno::NOENT), Some(Errno::ACCESS)),
     );
     let refusals = refusals.unwrap_err();
@@ -80,14 +82,32 @@ fn refusals_are_told() {
     assert!(is_forbidden(refusals[2].errno));
     // No file descriptor: nobody tries on.
     let mut calls = 0;
-    let refusals = choose::<()>(99, &mut |_| {
+    let refusals = choose::<()>(99, 0, &mut |_| {
         calls += 1;
         Err(Errno::MFILE.into())
     });
     assert_eq!((refusals.unwrap_err().len(), calls), (1, 1));
     // Seccomp in a container without the system call.
-    let refusals = choose::<()>(99, &mut |_| Err(Errno::NOSYS.into())).unwrap_err();
+    let refusals = choose::<()>(99, 0, &mut |_| Err(Errno::NOSYS.into())).unwrap_err();
     assert_eq!(refusals.len(), 1);
+}
+
+#[test]
+fn a_kernel_without_user_stacks_gives_the_rest() {
+    let found = choose(99, 8192, &mut kernel(&[Feature::UserStacks], None, None));
+    let (attributes, (), _) = found.unwrap();
+    assert!(!attributes.has_stacks() && attributes.without.contains(&Feature::UserStacks));
+    let found = choose(99, 8192, &mut kernel(&[Feature::LostCount], None, None));
+    let (attributes, (), _) = found.unwrap();
+    assert!(attributes.has_stacks());
+    // The file tells of records without stacks.
+    let mut plain = attributes.clone();
+    plain.stack_bytes = 0;
+    assert_eq!(attributes.encode(), plain.encode());
+    assert_ne!(
+        attributes.builder().attrs().sample_type,
+        plain.builder().attrs().sample_type
+    );
 }
 
 #[test]
@@ -95,6 +115,7 @@ fn the_attributes_are_those_of_the_kernel_header() {
     let attributes = Attributes {
         event: Event::CpuClock,
         rate: Rate::Frequency(99),
+        stack_bytes: 0,
         without: vec![],
     };
     let bytes = attributes.encode();
@@ -139,6 +160,7 @@ fn switches_are_counted_without_their_period_in_the_sample() {
     let attributes = Attributes {
         event: Event::ContextSwitches,
         rate: Rate::Period(7),
+        stack_bytes: 0,
         without: vec![Feature::Cgroups],
     };
     let bytes = attributes.encode();

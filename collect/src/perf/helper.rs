@@ -272,7 +272,7 @@ pub(crate) fn is_ready(socket: BorrowedFd<'_>, time: Duration) -> bool {
 }
 
 /// Those that have ended are let go; their time then counts as the sampler's.
-fn collect_children() {
+pub(crate) fn collect_children() {
     while let Ok(Some(_)) = waitpid(None, WaitOptions::NOHANG) {}
 }
 

@@ -3,14 +3,11 @@
 use std::os::fd::OwnedFd;
 
 use super::*;
+use crate::perf::mounts;
 use crate::perf::seen::FileKey;
 
-#[path = "../../tests/fake/mounts.rs"]
-#[allow(dead_code)]
-mod mounts;
-
 fn sampling() -> Option<Sampling> {
-    let sampling = Sampling::open(99, &[0]);
+    let sampling = Sampling::open(99, 0, &[0]);
     if sampling.is_err() {
         println!("skipped: no sampling here");
     }

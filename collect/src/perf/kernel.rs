@@ -106,7 +106,7 @@ pub(crate) fn perf_map(source: &dyn Source, names: &mut Names, ends: Instant) {
         ) else {
             return;
         };
-        names.replace(start, size, &name_of(name));
+        names.replace(start, size, &name_of(name), "perf_map");
     });
 }
 

@@ -58,6 +58,11 @@ impl Module {
         }
     }
 
+    /// The file with the tables that its stacks are unwound by.
+    pub(crate) fn unwinding_file(&self) -> Option<&OwnedFd> {
+        self.file.as_ref().filter(|_| self.kind == Kind::File)
+    }
+
     /// What the assistant knows its file by.
     pub(crate) fn held_key(&self) -> Option<FileKey> {
         match self.kind {

@@ -67,8 +67,13 @@ impl Names {
         }
     }
 
-    /// Notes a name where a later one counts: a perf map tells of code that replaced other code.
-    pub(crate) fn replace(&mut self, start: u64, size: u64, name: &str) {
+    /// Whether any of the addresses is there.
+    pub(crate) fn has_within(&self, start: u64, size: u64) -> bool {
+        self.first_from(start) < self.first_from(start.saturating_add(size))
+    }
+
+    /// Notes a name where a later one counts: a process tells of code that replaced other code.
+    pub(crate) fn replace(&mut self, start: u64, size: u64, name: &str, from: &'static str) {
         let (first, last) = (
             self.first_from(start),
             self.first_from(start.saturating_add(size)),
@@ -78,7 +83,7 @@ impl Names {
                 address: start,
                 size,
                 name: name.to_owned(),
-                from: "perf_map",
+                from,
             });
         }
     }

@@ -15,6 +15,7 @@ use super::resolve::{Answer, Wanted};
 use super::sampling::Sampling;
 use super::settings::Settings;
 use super::switches::Switched;
+use super::wire::CallGraph;
 
 /// All that there is to tell.
 pub(crate) struct Findings<'a> {
@@ -23,6 +24,7 @@ pub(crate) struct Findings<'a> {
     pub(crate) settings: Settings,
     pub(crate) frequency: u64,
     pub(crate) requested_frequency: u64,
+    pub(crate) call_graph: CallGraph,
     pub(crate) hits: &'a [Wanted],
     /// At the places of `hits`.
     pub(crate) answers: &'a [Option<Answer>],
@@ -70,11 +72,11 @@ pub(crate) fn send(findings: &Findings<'_>, take: Take<'_>) -> io::Result<()> {
         &sampling.attributes,
         &sampling.tables,
         kernel,
-        sampling.kept() as u64,
+        sampling.kept.bytes as u64,
         (cpus, cpus),
     );
     let mut pieces = vec![&around.head[..]];
-    pieces.extend(sampling.chunks.iter().map(Vec::as_slice));
+    pieces.extend(sampling.kept.chunks.iter().map(Vec::as_slice));
     pieces.push(&around.tail);
     take("perf/perf.data", data_outcome(findings), &pieces)?;
     let switched = findings.switched;
@@ -167,8 +169,10 @@ fn meta(findings: &Findings<'_>, unnamed: u64) -> Value {
         let mut entry = Map::new();
         entry.insert("cpu".to_owned(), cpu.number.into());
         entry.insert("lost".to_owned(), cpu.lost.into());
-        if let Some(offline_us) = cpu.offline_us {
-            entry.insert("offline_us".to_owned(), offline_us.into());
+        for (name, time) in [("online_us", cpu.online_us), ("offline_us", cpu.offline_us)] {
+            if let Some(time) = time {
+                entry.insert(name.to_owned(), time.into());
+            }
         }
         Value::Object(entry)
     });
@@ -181,6 +185,10 @@ fn meta(findings: &Findings<'_>, unnamed: u64) -> Value {
         "without": sampling.attributes.without,
         "frequency_hz": findings.frequency,
         "requested_frequency_hz": findings.requested_frequency,
+        "call_graph": findings.call_graph,
+        "stack_bytes": sampling.backlog.as_ref().map(|_| sampling.attributes.stack_bytes),
+        "unwinding": sampling.backlog.as_ref().map(|backlog| &backlog.counts),
+        "ring_bytes": sampling.ring_bytes,
         "clock": if sampling.attributes.has(Feature::Clock) { "monotonic" } else { "sched_clock" },
         "started_us": findings.span_us.0,
         "ended_us": findings.span_us.1,

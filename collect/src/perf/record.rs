@@ -31,9 +31,11 @@ const MISC_DATA: u16 = 1 << 13;
 /// `PERF_RECORD_MISC_SWITCH_OUT`: the thread leaves its CPU.
 pub(crate) const MISC_SWITCH_OUT: u16 = 1 << 13;
 /// From here on an address of a call chain is a mark: which side the following ones are of.
-const CONTEXT_MAX: u64 = -4095_i64 as u64;
+pub(crate) const CONTEXT_MAX: u64 = -4095_i64 as u64;
 /// `PERF_CONTEXT_KERNEL`.
 pub(crate) const CONTEXT_KERNEL: u64 = -128_i64 as u64;
+/// `PERF_CONTEXT_USER`.
+pub(crate) const CONTEXT_USER: u64 = -512_i64 as u64;
 /// pid, tid, time, CPU: `sample_id` behind every record that is no sample.
 pub(crate) const TRAILER_BYTES: usize = 24;
 /// A call chain is cut here; `kernel.perf_event_max_stack` can be set to more.
@@ -131,6 +133,11 @@ impl Sample<'_> {
             Some(hit)
         })
     }
+}
+
+/// Which kind of record it is.
+pub(crate) fn kind_of(bytes: &[u8]) -> Option<u32> {
+    u32_at(bytes, 0)
 }
 
 /// Reads a record.
@@ -248,7 +255,7 @@ pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.try_into().ok()?))
 }
 
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     let bytes = bytes.get(at..at.checked_add(8)?)?;
     Some(u64::from_ne_bytes(bytes.try_into().ok()?))
 }

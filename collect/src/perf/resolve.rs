@@ -19,7 +19,7 @@ use super::kernel::{self, KernelText};
 use super::module::{Kind, Module, ModuleId};
 use super::names::{Found, Names, addresses};
 use super::tables::Tables;
-use super::{frame, go};
+use super::{frame, go, jitdump};
 
 /// Addresses of one module that are looked up.
 const HITS: usize = 1 << 16;
@@ -119,18 +119,7 @@ pub(crate) fn resolve(tables: &Tables, wanted: &Wanted, proc: &OwnedFd, ends: In
             }
             Err(why) => Err(why),
         },
-        Kind::PerfMap { .. } => match &module.file {
-            Some(file) => {
-                let mut names = Names::new(offsets(wanted));
-                kernel::perf_map(file, &mut names, ends);
-                Ok(wanted
-                    .hits
-                    .iter()
-                    .map(|hit| (*hit, names.get(hit.0).cloned(), None))
-                    .collect())
-            }
-            None => Err("generated code without a perf map".to_owned()),
-        },
+        Kind::PerfMap { pid } => generated_names(tables, module, pid, wanted, ends),
     };
     match found {
         Ok(found) => group(found, &mut answer),
@@ -179,6 +168,32 @@ fn kernel_names(
         );
     }
     answer.kernel = Some((start, end));
+    Ok(wanted
+        .hits
+        .iter()
+        .map(|hit| (*hit, names.get(hit.0).cloned(), None))
+        .collect())
+}
+
+/// Names out of a process's perf map, and out of jitdumps, which it maps.
+fn generated_names(
+    tables: &Tables,
+    module: &Module,
+    pid: u32,
+    wanted: &Wanted,
+    ends: Instant,
+) -> Result<Named, String> {
+    let mut names = Names::new(offsets(wanted));
+    if let Some(map) = &module.file {
+        kernel::perf_map(map, &mut names, ends);
+    }
+    let dumps = tables.jitdumps(pid);
+    for dump in &dumps {
+        jitdump::symbols(*dump, &mut names, ends);
+    }
+    if module.file.is_none() && dumps.is_empty() {
+        return Err("generated code without a perf map or a jitdump".to_owned());
+    }
     Ok(wanted
         .hits
         .iter()
@@ -313,7 +328,7 @@ impl std::ops::Deref for Borrowed<'_> {
 }
 
 /// The vdso is the same in every process of this word size.
-fn own_vdso() -> Option<Vec<u8>> {
+pub(crate) fn own_vdso() -> Option<Vec<u8>> {
     let open = |path| rustix::fs::open(path, READ, Mode::empty()).ok();
     let maps = open("/proc/self/maps")?;
     let mut text = vec![0; 64 << 10];

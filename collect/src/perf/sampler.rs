@@ -12,22 +12,28 @@ use rustix::fs::{Mode, OFlags, openat};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::assistant::READ;
+use super::backlog::Backlog;
 use super::helper::{self, Office};
+use super::refusal::Standing;
+use super::rings::drain_interval;
 use super::sampling::Sampling;
 use super::settings::Settings;
+use super::stack::stack_bytes;
 use super::switches::{Switched, Watcher};
-use super::wire::{Config, Part, Reply, Stop};
+use super::wire::{CallGraph, Config, Part, Reply, Stop};
 use super::{frame, output};
 use crate::clock;
 
 /// Where the kernel starts processes: `PROC_PID_INIT_INO` of `linux/proc_ns.h`.
 const FIRST_PID_NAMESPACE: &[u8] = b"pid:[4026531836]";
-/// Between two drains.
-const DRAIN: Duration = Duration::from_millis(250);
-/// CPUs are looked for anew after so many drains.
-const LOOK: u32 = 4;
+/// CPUs are looked for anew after so long.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long the assistant may go on when sampling has ended.
 const LAST_LOOKS: Duration = Duration::from_millis(300);
+/// How long the last stacks may take to be unwound.
+const LAST_STACKS: Duration = Duration::from_secs(1);
+/// Between two looks at them.
+const LAST_LOOK: Duration = Duration::from_millis(20);
 /// How long the one that watches switches may take for its last report.
 const LAST_REPORT: Duration = Duration::from_millis(300);
 /// It stops by itself when the capture forgets it.
@@ -51,9 +57,17 @@ pub(crate) fn run(mut socket: UnixStream) -> io::Result<()> {
     let settings = Settings::read(&proc);
     let frequency = settings.allowed(config.frequency);
     let online = online(system.as_ref());
-    let mut sampling = match Sampling::open(frequency, &online) {
+    let stack_bytes = match config.call_graph {
+        CallGraph::Fp => 0,
+        CallGraph::Dwarf => stack_bytes(frequency, online.len()),
+    };
+    let mut sampling = match Sampling::open(frequency, stack_bytes, &online) {
         Ok(sampling) => sampling,
-        Err(refusals) => return frame::send(&mut socket, &Reply::Refused(refusals, settings)),
+        Err(refusals) => {
+            let standing = Standing::read(system.as_ref());
+            let refused = Reply::Refused(refusals, settings, standing);
+            return frame::send(&mut socket, &refused);
+        }
     };
     let started = clock::now();
     if let Err(error) = sampling.enable() {
@@ -71,22 +85,23 @@ pub(crate) fn run(mut socket: UnixStream) -> io::Result<()> {
     }
     let mut office = Office::new(proc, root);
     let forgotten = Instant::now() + Duration::from_micros(config.window_us) + FORGOTTEN;
-    let stop = sample(
+    let (stop, ended_us) = sample(
         &socket,
         system.as_ref(),
         &mut sampling,
         &mut office,
         watcher.as_mut().ok(),
+        frequency,
         forgotten,
     )?;
-    let ended = clock::now();
     let began = Instant::now();
     let ends = began + Duration::from_micros(stop.time_us);
     let mut switched = match watcher {
         Ok(watcher) => watcher.end(&mut sampling, began + LAST_REPORT),
         Err(error) => Switched::nothing(error.to_string()),
     };
-    let hits = sampling.hits(&mut switched);
+    // What is left of the time is for names.
+    let hits = sampling.hits(&mut switched, began + (ends - began) / 2);
     let answers = helper::names(&sampling.tables, &hits, office.proc(), ends);
     let names_us = began.elapsed().as_micros() as u64;
     let findings = output::Findings {
@@ -95,9 +110,10 @@ pub(crate) fn run(mut socket: UnixStream) -> io::Result<()> {
         settings,
         frequency,
         requested_frequency: config.frequency,
+        call_graph: config.call_graph,
         hits: &hits,
         answers: &answers,
-        span_us: (started.monotonic_us, ended.monotonic_us),
+        span_us: (started.monotonic_us, ended_us),
         names_us,
         hung: office.hung,
         shares_pids,
@@ -119,22 +135,28 @@ pub(crate) fn run(mut socket: UnixStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Drains and looks at processes until it is told to stop.
+/// Drains and looks at processes until it is told to stop; gives that order, and when sampling
+/// ended on the monotonic clock.
 fn sample(
     mut socket: &UnixStream,
     system: Option<&OwnedFd>,
     sampling: &mut Sampling,
     office: &mut Office,
     mut watcher: Option<&mut Watcher>,
+    frequency: u64,
     forgotten: Instant,
-) -> io::Result<Stop> {
-    let mut drains: u32 = 0;
-    let mut next = Instant::now() + DRAIN;
+) -> io::Result<(Stop, u64)> {
+    let stack_bytes = sampling.attributes.stack_bytes();
+    let interval = drain_interval(frequency, stack_bytes);
+    let mut next = Instant::now() + interval;
+    let mut look = Instant::now() + LOOK;
     let stop: Stop = loop {
         office.work(sampling);
+        sampling.unwound();
         let others = [
             office.socket(),
             watcher.as_ref().and_then(|watcher| watcher.socket()),
+            sampling.backlog.as_ref().and_then(Backlog::socket),
         ];
         let time = next.saturating_duration_since(Instant::now());
         if wait(socket, others, time) {
@@ -146,14 +168,14 @@ fn sample(
         if Instant::now() < next {
             continue;
         }
-        next = Instant::now() + DRAIN;
+        next = Instant::now() + interval;
         if Instant::now() < forgotten {
             sampling.drain();
         } else {
             sampling.end();
         }
-        drains = drains.wrapping_add(1);
-        if drains.is_multiple_of(LOOK) {
+        if Instant::now() >= look {
+            look = Instant::now() + LOOK;
             sampling.follow(&online(system), clock::now().monotonic_us);
         }
     };
@@ -161,6 +183,8 @@ fn sample(
         watcher.stop();
     }
     sampling.end();
+    // What follows takes its time, and no sample is taken in it.
+    let ended_us = clock::now().monotonic_us;
     let until = Instant::now() + LAST_LOOKS;
     while office.is_busy(sampling) && Instant::now() < until {
         office.work(sampling);
@@ -170,11 +194,28 @@ fn sample(
     }
     office.work(sampling);
     office.end();
-    Ok(stop)
+    unwind_rest(sampling);
+    Ok((stop, ended_us))
+}
+
+/// What was drained last has to be unwound yet.
+fn unwind_rest(sampling: &mut Sampling) {
+    let until = Instant::now() + LAST_STACKS;
+    while let Some(backlog) = sampling.backlog.as_mut()
+        && !backlog.is_empty()
+        && Instant::now() < until
+    {
+        backlog.dispatch(&sampling.tables);
+        if let Some(answers) = backlog.socket() {
+            helper::is_ready(answers, LAST_LOOK);
+        }
+        sampling.unwound();
+    }
+    sampling.end_unwinding();
 }
 
 /// Waits for the capture, the others or the next drain; whether the capture has said something.
-fn wait(socket: &UnixStream, others: [Option<BorrowedFd<'_>>; 2], time: Duration) -> bool {
+fn wait(socket: &UnixStream, others: [Option<BorrowedFd<'_>>; 3], time: Duration) -> bool {
     let time = Timespec {
         tv_sec: time.as_secs() as i64,
         tv_nsec: time.subsec_nanos().into(),

@@ -2,21 +2,22 @@
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::io;
+use std::time::Instant;
 
 use rustix::io::Errno;
 
+use super::backlog::Backlog;
 use super::event::{self, Attributes, Refusal, Ring};
 use super::hits::Hits;
-use super::perf_data;
+use super::kept::Kept;
 use super::record::{self, Record};
 use super::resolve::Wanted;
+use super::rings::ring_bytes;
 use super::seen::{Seen, Task};
+use super::stack::{self, Stack};
 use super::switches::Switched;
 use super::tables::Tables;
 
-/// Records that are kept: ten seconds of 128 busy CPUs take 25 MiB.
-const RECORD_BYTES: usize = 48 << 20;
-const CHUNK_BYTES: usize = 1 << 20;
 /// Processes and threads that may wait to be looked at.
 const QUEUE: usize = 1 << 17;
 
@@ -42,6 +43,8 @@ pub(crate) struct Cpu {
     pub(crate) number: u32,
     ring: Ring,
     pub(crate) lost: Option<u64>,
+    /// Since when it is online, if it was not from the beginning; microseconds.
+    pub(crate) online_us: Option<u64>,
     /// Since when it is offline; microseconds.
     pub(crate) offline_us: Option<u64>,
 }
@@ -58,47 +61,62 @@ pub(crate) struct Sampling {
     pub(crate) refusals: Vec<Refusal>,
     pub(crate) cpus: Vec<Cpu>,
     pub(crate) refused: Vec<Refused>,
-    ring_bytes: usize,
+    pub(crate) ring_bytes: usize,
     online: BTreeSet<u32>,
-    pub(crate) chunks: Vec<Vec<u8>>,
-    kept: usize,
+    pub(crate) kept: Kept,
+    /// Samples whose stacks are unwound, where that was asked for and can be done.
+    pub(crate) backlog: Option<Backlog>,
     scratch: Vec<u8>,
+    /// A sample without its stack.
+    record: Vec<u8>,
     pub(crate) tables: Tables,
     pub(crate) counts: Counts,
     /// What the assistant is to look at.
     pub(crate) queue: VecDeque<Task>,
     queued: HashSet<(u32, Option<u32>)>,
+    /// Processes that were looked at before others.
+    hurried: HashSet<u32>,
     /// Processes that are to be looked at again when that is done.
     again: HashSet<u32>,
 }
 
 impl Sampling {
     /// Opens the event on all these CPUs; it does not count yet.
-    pub(crate) fn open(frequency: u64, online: &[u32]) -> Result<Self, Vec<Refusal>> {
-        let ring_bytes = ring_bytes(frequency);
+    ///
+    /// `stack_bytes` of user stacks are copied and unwound; 0: none.
+    pub(crate) fn open(
+        frequency: u64,
+        stack_bytes: u32,
+        online: &[u32],
+    ) -> Result<Self, Vec<Refusal>> {
+        let ring_bytes = ring_bytes(frequency, stack_bytes);
         let first = online.first().copied().unwrap_or(0);
-        let (attributes, ring, refusals) = event::choose(frequency, &mut |attributes| {
-            attributes.open(first, ring_bytes)
-        })?;
+        let (attributes, ring, refusals) =
+            event::choose(frequency, stack_bytes, &mut |attributes| {
+                attributes.open(first, ring_bytes)
+            })?;
         let mut sampling = Self {
+            backlog: attributes.has_stacks().then(Backlog::new),
             attributes,
             refusals,
             cpus: vec![Cpu {
                 number: first,
                 ring,
                 lost: None,
+                online_us: None,
                 offline_us: None,
             }],
             refused: Vec::new(),
             ring_bytes,
             online: online.iter().copied().collect(),
-            chunks: Vec::new(),
-            kept: 0,
+            kept: Kept::new(),
             scratch: Vec::new(),
+            record: Vec::new(),
             tables: Tables::new(),
             counts: Counts::default(),
             queue: VecDeque::new(),
             queued: HashSet::new(),
+            hurried: HashSet::new(),
             again: HashSet::new(),
         };
         for cpu in online.iter().skip(1) {
@@ -113,6 +131,7 @@ impl Sampling {
                 number: cpu,
                 ring,
                 lost: None,
+                online_us: None,
                 offline_us: None,
             }),
             // It went offline meanwhile.
@@ -147,14 +166,18 @@ impl Sampling {
             let before = self.cpus.len();
             self.add(number);
             if let Some(cpu) = self.cpus.get_mut(before) {
+                cpu.online_us = Some(now_us);
                 let _ = cpu.ring.enable();
             }
         }
         self.online = online;
     }
 
-    /// Takes everything that is in the rings.
+    /// Takes everything that is in the rings, when the stacks of before have been given away.
     pub(crate) fn drain(&mut self) {
+        if let Some(backlog) = &mut self.backlog {
+            backlog.dispatch(&self.tables);
+        }
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut cpus = std::mem::take(&mut self.cpus);
         for cpu in &mut cpus {
@@ -162,7 +185,28 @@ impl Sampling {
         }
         self.cpus = cpus;
         self.scratch = scratch;
-        self.keep(&perf_data::round());
+        // `perf` bears samples that are late by one round.
+        let late = self.backlog.as_ref().and_then(Backlog::round);
+        if late.is_none_or(|round| round == self.kept.rounds) {
+            self.kept.end_round();
+        }
+    }
+
+    /// Keeps the samples whose stacks have been unwound.
+    pub(crate) fn unwound(&mut self) {
+        let ready = self.backlog.as_mut().map(Backlog::work);
+        for record in ready.unwrap_or_default() {
+            self.keep_sample(&record);
+        }
+    }
+
+    /// Keeps the others, too.
+    pub(crate) fn end_unwinding(&mut self) {
+        let rest = self.backlog.as_mut().map(Backlog::end);
+        for record in rest.unwrap_or_default() {
+            self.keep_sample(&record);
+        }
+        self.kept.end_round();
     }
 
     /// Stops counting and takes the rest.
@@ -177,6 +221,25 @@ impl Sampling {
     }
 
     fn take(&mut self, bytes: &[u8]) {
+        if self.backlog.is_some() && record::kind_of(bytes) == Some(record::kind::SAMPLE) {
+            self.take_apart(bytes);
+        } else {
+            self.take_record(bytes, None);
+        }
+    }
+
+    /// Whatever becomes of a sample, its stack is not kept, and so nothing of one that is torn.
+    fn take_apart(&mut self, bytes: &[u8]) {
+        let mut record = std::mem::take(&mut self.record);
+        if let Some(stack) = stack::split(bytes, self.attributes.layout(), &mut record) {
+            self.take_record(&record, stack);
+        } else if let Some(backlog) = &mut self.backlog {
+            backlog.counts.torn += 1;
+        }
+        self.record = record;
+    }
+
+    fn take_record(&mut self, bytes: &[u8], stack: Option<Stack<'_>>) {
         let parsed = record::parse(bytes, self.attributes.layout()).unwrap_or(Record::Other);
         let is_sample = matches!(parsed, Record::Sample(_));
         match parsed {
@@ -203,11 +266,36 @@ impl Sampling {
             Record::Lost(count) => self.counts.lost_records += count,
             Record::Throttled => self.counts.throttled += 1,
         }
-        match (self.keep(bytes), is_sample) {
-            (true, true) => self.counts.samples += 1,
-            (true, false) => {}
-            (false, true) => self.counts.no_room += 1,
-            (false, false) => self.counts.records_no_room += 1,
+        if is_sample {
+            if !self.waits(bytes, stack) {
+                self.keep_sample(bytes);
+            }
+        } else if !self.kept.add(bytes) {
+            self.counts.records_no_room += 1;
+        }
+    }
+
+    /// Whether the sample is kept later, when its stack has been unwound.
+    fn waits(&mut self, bytes: &[u8], stack: Option<Stack<'_>>) -> bool {
+        let Some(backlog) = &mut self.backlog else {
+            return false;
+        };
+        let Some(stack) = stack else {
+            backlog.counts.without_stack += 1;
+            return false;
+        };
+        let waits = backlog.add(bytes, &stack, self.kept.rounds);
+        if let Some(pid) = stack::pid(bytes).filter(|_| waits) {
+            self.hurry(pid);
+        }
+        waits
+    }
+
+    fn keep_sample(&mut self, bytes: &[u8]) {
+        if self.kept.add(bytes) {
+            self.counts.samples += 1;
+        } else {
+            self.counts.no_room += 1;
         }
     }
 
@@ -233,6 +321,18 @@ impl Sampling {
         }
     }
 
+    /// Its stacks wait to be unwound: it is the next one to be looked at.
+    fn hurry(&mut self, pid: u32) {
+        if !self.hurried.insert(pid) {
+            return;
+        }
+        let is_it = |task: &Task| task.pid == pid && task.tid.is_none();
+        let place = self.queue.iter().position(is_it);
+        if let Some(task) = place.and_then(|place| self.queue.remove(place)) {
+            self.queue.push_front(task);
+        }
+    }
+
     /// Has a process or thread looked at.
     pub(crate) fn ask(&mut self, pid: u32, tid: Option<u32>) {
         if self.queue.len() >= QUEUE {
@@ -249,26 +349,6 @@ impl Sampling {
         } else {
             self.ask(pid, None);
         }
-    }
-
-    fn keep(&mut self, bytes: &[u8]) -> bool {
-        if self.kept + bytes.len() > RECORD_BYTES {
-            return false;
-        }
-        let is_full = |chunk: &Vec<u8>| chunk.len() + bytes.len() > CHUNK_BYTES;
-        if self.chunks.last().is_none_or(is_full) {
-            self.chunks.push(Vec::with_capacity(CHUNK_BYTES));
-        }
-        if let Some(chunk) = self.chunks.last_mut() {
-            chunk.extend_from_slice(bytes);
-        }
-        self.kept += bytes.len();
-        true
-    }
-
-    /// Bytes of all records.
-    pub(crate) fn kept(&self) -> usize {
-        self.kept
     }
 
     /// Notes what the assistant saw.
@@ -306,25 +386,16 @@ impl Sampling {
         }
     }
 
-    /// Counts where all samples were, and those of switches.
-    pub(crate) fn hits(&mut self, switched: &mut Switched) -> Vec<Wanted> {
+    /// Counts where all samples were, and those of switches, as far as the time for it goes.
+    pub(crate) fn hits(&mut self, switched: &mut Switched, ends: Instant) -> Vec<Wanted> {
         let layout = self.attributes.layout();
-        let mut hits = Hits::default();
-        for chunk in &self.chunks {
+        let mut hits = Hits::until(ends);
+        for chunk in &self.kept.chunks {
             self.counts.broken += hits.count(&self.tables, chunk, layout);
         }
         switched.count(&mut hits, &self.tables);
         self.counts.not_counted = hits.not_counted;
         hits.by_module()
-    }
-}
-
-/// A deep chain takes 1 KiB; between two drains a ring must not fill by half.
-fn ring_bytes(frequency: u64) -> usize {
-    if frequency <= 250 {
-        128 << 10
-    } else {
-        512 << 10
     }
 }
 

@@ -304,7 +304,7 @@ impl Switched {
 /// What the CPU profile's rings told of tasks that began, executed, mapped and ended meanwhile.
 fn side_records(sampling: &Sampling) -> Vec<u8> {
     let mut side = Vec::new();
-    let records = sampling.chunks.iter();
+    let records = sampling.kept.chunks.iter();
     let records = records.flat_map(|chunk| record::records(chunk));
     for bytes in records.filter(|bytes| record::is_side_record(bytes)) {
         if side.len() + bytes.len() > SIDE_BYTES {

@@ -6,6 +6,7 @@ fn attributes() -> Attributes {
     Attributes {
         event: Event::ContextSwitches,
         rate: Rate::Period(7),
+        stack_bytes: 0,
         without: vec![Feature::LostCount],
     }
 }
@@ -60,7 +61,7 @@ fn what_is_missing_makes_it_partial() {
 fn one_that_hangs_is_left_alone() {
     let proc = OwnedFd::from(File::open("/proc").unwrap());
     let mut watcher = Watcher::hire(&proc, None).unwrap();
-    let Ok(mut sampling) = Sampling::open(99, &[0]) else {
+    let Ok(mut sampling) = Sampling::open(99, 0, &[0]) else {
         println!("skipped: no sampling here");
         return;
     };

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::OwnedFd;
 
+use super::jitdump::is_jitdump;
 use super::module::{Kind, Module, ModuleId, VDSO, is_generated};
 use super::record::MappingRecord;
 use super::seen::{FileKey, SeenMapping, SeenProcess};
@@ -17,7 +18,7 @@ const MAPPINGS: usize = 1 << 19;
 /// Files and perf maps.
 const MODULES: usize = 1 << 16;
 /// A process without mappings of its own is looked up in so many ancestors.
-const ANCESTORS: usize = 16;
+pub(crate) const ANCESTORS: usize = 16;
 
 /// Executable memory of a process.
 #[derive(Clone, Debug)]
@@ -365,6 +366,23 @@ impl Tables {
             self.by_build_id.insert(by_build_id, id);
         }
         Some(id)
+    }
+
+    /// Jitdumps that a process has mapped, as far as they are open.
+    pub(crate) fn jitdumps(&self, pid: u32) -> Vec<&OwnedFd> {
+        let mappings = self.processes.get(&pid).map(|p| p.mappings.iter());
+        let mut ids: Vec<ModuleId> = mappings
+            .into_iter()
+            .flatten()
+            .map(|mapping| self.canonical(mapping.module))
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let modules = ids.iter().filter_map(|id| self.modules.get(*id as usize));
+        modules
+            .filter(|module| is_jitdump(&module.path))
+            .filter_map(|module| module.file.as_ref())
+            .collect()
     }
 
     /// A module with this build id whose file is open.

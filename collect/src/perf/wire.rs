@@ -4,7 +4,18 @@ use freezeframe_bundle::Outcome;
 use serde::{Deserialize, Serialize};
 
 use super::event::Refusal;
+use super::refusal::Standing;
 use super::settings::Settings;
+
+/// How the callers of user space are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum CallGraph {
+    /// By frame pointers: free, but code without them breaks the chain
+    Fp,
+    /// By copies of stacks, unwound on the node with the tables of the binaries; addresses alone are stored
+    Dwarf,
+}
 
 /// How to sample.
 #[derive(Debug, Serialize, Deserialize)]
@@ -12,6 +23,7 @@ pub(crate) struct Config {
     /// The folder that stands for `/`.
     pub(crate) root: Vec<u8>,
     pub(crate) frequency: u64,
+    pub(crate) call_graph: CallGraph,
     /// How long it is meant to go on.
     pub(crate) window_us: u64,
 }
@@ -30,7 +42,7 @@ pub(crate) enum Reply {
     /// What stands for `/` is no running node, or not this one.
     NotLive,
     /// The kernel gives none of the events.
-    Refused(Vec<Refusal>, Settings),
+    Refused(Vec<Refusal>, Settings, Standing),
     Failed(String),
 }
 

@@ -35,6 +35,39 @@ int main(void) {
 }
 "#;
 
+/// The same, with a jitdump in the folder that it runs in: the code was loaded elsewhere, and moved.
+pub(crate) const DUMP: &str = r#"
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+int main(void) {
+  unsigned char loop[] = {0xb9, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xc9, 0x75, 0xfc, 0xeb, 0xf5};
+  unsigned char *code = mmap(0, 4096, 7, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  char path[64], name[] = "DumpedLoop::run(int, int)";
+  memcpy(code, loop, sizeof loop);
+  snprintf(path, sizeof path, "jit-%d.dump", getpid());
+  int file = open(path, O_CREAT | O_TRUNC | O_RDWR, 0666);
+  uint32_t pid = getpid(), head[6] = {0x4a695444, 1, 40, 62, 0, pid};
+  uint64_t times[2] = {0, 0}, at = (uint64_t)code;
+  uint32_t load[6] = {0, 56 + sizeof name + sizeof loop, 0, 0, pid, pid};
+  uint64_t loaded[4] = {0x5000, 0x5000, sizeof loop, 7};
+  uint32_t move[6] = {1, 64, 0, 0, pid, pid};
+  uint64_t moved[5] = {at, 0x5000, at, sizeof loop, 7};
+  struct { void *bytes; size_t size; } parts[] = {{head, sizeof head}, {times, sizeof times}, {load, sizeof load},
+    {loaded, sizeof loaded}, {name, sizeof name}, {loop, sizeof loop}, {move, sizeof move}, {moved, sizeof moved}};
+  for (int i = 0; i < 8; i++)
+    if (write(file, parts[i].bytes, parts[i].size) < 0) return 1;
+  if (mmap(0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0) == MAP_FAILED) return 1;
+  close(file);
+  unlink(path);
+  ((void (*)(void))code)();
+}
+"#;
+
 /// Waits for a clock and for a disk, and tells of each: from, until (`CLOCK_MONOTONIC`), and the CPU
 /// time meanwhile; nanoseconds.
 pub(crate) const WAIT: &str = r#"

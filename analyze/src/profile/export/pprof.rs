@@ -12,7 +12,7 @@ use prost::Message;
 
 use super::{Source, merged};
 use crate::profile::pprof::proto;
-use crate::profile::{Frame, FrameId, FrameKind, Task};
+use crate::profile::{Frame, FrameId, FrameKind, Profile, Task};
 
 /// The file, packed by gzip.
 pub fn export(source: Source<'_>) -> io::Result<Vec<u8>> {
@@ -46,7 +46,7 @@ fn message(source: Source<'_>) -> proto::Profile {
     for ((task, stack), weight) in merged(source.samples()) {
         let mut locations: Vec<u64> = source
             .frames(stack)
-            .map(|(id, frame)| file.location(id, frame))
+            .map(|(id, frame)| file.location(profile, id, frame))
             .collect();
         locations.reverse();
         let time = period.map(|period| signed(weight.saturating_mul(period)));
@@ -107,11 +107,11 @@ impl Builder {
         }
     }
 
-    fn location(&mut self, id: FrameId, frame: &Frame) -> u64 {
+    fn location(&mut self, profile: &Profile, id: FrameId, frame: &Frame) -> u64 {
         if let Some(number) = self.locations.get(&id) {
             return *number;
         }
-        let mapping_id = self.mapping(frame);
+        let mapping_id = self.mapping(profile, frame);
         // A frame without a name has its place in the binary: with the binary at hand,
         // `go tool pprof` finds the name.
         let place = offset(frame).filter(|_| mapping_id > 0);
@@ -142,7 +142,8 @@ impl Builder {
         self.message.function.push(proto::Function {
             id: number,
             name: text,
-            system_name: text,
+            // With its name here again, `go tool pprof` would take it for mangled and shorten it.
+            system_name: 0,
             filename: 0,
         });
         self.functions.insert(name.to_owned(), number);
@@ -150,7 +151,7 @@ impl Builder {
     }
 
     /// The frame's binary; 0 where it has none.
-    fn mapping(&mut self, frame: &Frame) -> u64 {
+    fn mapping(&mut self, profile: &Profile, frame: &Frame) -> u64 {
         let Some(file) = mapping_name(frame) else {
             return 0;
         };
@@ -158,10 +159,12 @@ impl Builder {
             return *number;
         }
         let number = self.message.mapping.len() as u64 + 1;
+        let build_id = profile.build_ids.get(&frame.module);
         let mapping = proto::Mapping {
             id: number,
             memory_limit: u64::MAX,
             filename: self.text(&file),
+            build_id: build_id.map_or(0, |id| self.text(id)),
             has_functions: true,
             ..proto::Mapping::default()
         };

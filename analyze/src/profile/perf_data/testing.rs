@@ -13,6 +13,10 @@ pub(crate) const SAMPLE_TYPE: u64 = sample::IP
 const SAMPLE_ID_ALL: u64 = 1 << 18;
 const FREQUENCY: u64 = 1 << 10;
 
+/// `misc` of switches.
+pub(crate) const OUT: u16 = 1 << 13;
+pub(crate) const OUT_PREEMPTED: u16 = 3 << 13;
+pub(crate) const IN: u16 = 0;
 pub(crate) const KERNEL: u64 = -128_i64 as u64;
 pub(crate) const USER: u64 = -512_i64 as u64;
 
@@ -42,7 +46,7 @@ impl File {
     ) -> &mut Self {
         body.extend(task.map(u32::to_le_bytes).concat());
         body.extend(time.to_le_bytes());
-        body.extend([0; 8]);
+        body.extend([1, 0].map(u32::to_le_bytes).concat());
         self.record(kind, misc, &body)
     }
 
@@ -95,6 +99,18 @@ impl File {
         body.extend([5, 2].map(u32::to_le_bytes).concat());
         body.extend(text(path));
         self.stamped(10, misc, body, [pid, pid], time)
+    }
+
+    /// `SWITCH_CPU_WIDE`: a thread leaves its CPU, because it has to or not, or comes back.
+    pub(crate) fn switch(&mut self, task: [u32; 2], time: u64, misc: u16) -> &mut Self {
+        self.stamped(15, misc, vec![0; 8], task, time)
+    }
+
+    pub(crate) fn exit(&mut self, task: [u32; 2], time: u64) -> &mut Self {
+        let ids = [task[0], 1, task[1], 1];
+        let mut body = ids.map(u32::to_le_bytes).concat();
+        body.extend(time.to_le_bytes());
+        self.stamped(4, 0, body, task, time)
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! From the parts of a pprof file to profiles.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::file::File;
 use super::frames::{Frames, Stack};
@@ -14,6 +14,10 @@ const TASKS: usize = 65_536;
 /// Labels of a sample that are looked at, and characters of each.
 const LABELS: usize = 32;
 const LABEL_CHARACTERS: usize = 200;
+/// Binaries whose build ids are kept, the longest path (`PATH_MAX`), and the longest id, in digits.
+const MAPPINGS: usize = 1 << 16;
+const PATH_BYTES: usize = 4096;
+const BUILD_ID: usize = 128;
 
 /// Tags of numbers of the file.
 const TIME_NANOS: u32 = 9;
@@ -140,6 +144,7 @@ fn empty(file: &File, value_type: &ValueType, entry: &str) -> Profile {
     profile.frequency_hz = period_ns
         .filter(|period| *period > 0 && period_is_time)
         .map(|period| 1_000_000_000 / period);
+    profile.build_ids = build_ids(file);
     let start = u64::try_from(file.number(TIME_NANOS)).ok();
     let duration = u64::try_from(file.number(DURATION_NANOS)).ok();
     profile.span_ns = start
@@ -147,6 +152,16 @@ fn empty(file: &File, value_type: &ValueType, entry: &str) -> Profile {
         .filter(|(start, _)| *start > 0)
         .map(|(start, duration)| (start, start.saturating_add(duration)));
     profile
+}
+
+/// Build ids by path.
+fn build_ids(file: &File) -> BTreeMap<String, String> {
+    let mappings = file.mappings.values().take(MAPPINGS);
+    mappings
+        .map(|mapping| (file.text(mapping.filename), file.text(mapping.build_id)))
+        .filter(|(path, id)| path.len() <= PATH_BYTES && (1..=BUILD_ID).contains(&id.len()))
+        .map(|(path, id)| (path.to_owned(), id.to_owned()))
+        .collect()
 }
 
 /// The unit of a value, and how many of it one in the file is.

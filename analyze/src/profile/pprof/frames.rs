@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::file::File;
 use super::proto::{Location, Mapping};
 use super::prune::Prune;
+use crate::profile::demangle::{demangle, kind_of};
 use crate::profile::{Frame, FrameId, FrameKind, StackId, Stacks, Symbols};
 
 /// Deepest stack, counted from the innermost frame; Go stops at 128, Java at 2,048.
@@ -139,7 +140,7 @@ impl<'a> Frames<'a> {
         let (name, module) = if has_room { (name, module) } else { ("", "") };
         let is_named = !name.is_empty();
         let function = if is_named {
-            name.to_owned()
+            readable(name)
         } else {
             address_name(location.address, module, mapping)
         };
@@ -167,6 +168,18 @@ fn first_kept(places: &[Rc<Place>]) -> usize {
     cut + usize::from(inner.get(cut).is_some_and(|place| place.is_dropped))
 }
 
+/// A name as in the source; `go tool pprof` too looks for mangled ones.
+fn readable(name: &str) -> String {
+    let is_mangled = ["_Z", "__Z", "_R"]
+        .iter()
+        .any(|begin| name.starts_with(begin));
+    if is_mangled {
+        demangle(name)
+    } else {
+        name.to_owned()
+    }
+}
+
 /// `[module]+0x<offset>`, or the address.
 fn address_name(address: u64, module: &str, mapping: Option<&Mapping>) -> String {
     let file = module.rsplit('/').next().unwrap_or(module);
@@ -181,25 +194,21 @@ fn address_name(address: u64, module: &str, mapping: Option<&Mapping>) -> String
     }
 }
 
-/// By the binary's name; frames of the kernel have one in brackets.
+/// By the binary's name; that of the kernel and its modules is in brackets. Without a binary a name
+/// in brackets is a mark that an export has kept.
 fn kind(function: &str, module: &str) -> FrameKind {
-    let in_brackets = module.starts_with('[') && module.ends_with(']');
+    let is_in_brackets = |text: &str| text.starts_with('[') && text.ends_with(']');
+    if module.is_empty() && is_in_brackets(function) {
+        return FrameKind::Mark;
+    }
     // `/tmp/perf-4711.map`; `perf report` writes `[JIT] tid 4711`.
     let is_generated = module.contains("/perf-") || module.starts_with("[JIT]");
     let of_user = ["[vdso]", "[vsyscall]", "[heap]", "[stack]", "[anon]"];
     if is_generated {
         FrameKind::Generated
-    } else if in_brackets && !of_user.contains(&module) {
+    } else if is_in_brackets(module) && !of_user.contains(&module) {
         FrameKind::Kernel
-    } else if is_go_runtime(function) {
-        FrameKind::GoRuntime
     } else {
-        FrameKind::User
+        kind_of(function)
     }
-}
-
-/// Whether a function is of the Go runtime.
-pub(crate) fn is_go_runtime(function: &str) -> bool {
-    const PACKAGES: [&str; 3] = ["runtime.", "runtime/internal/", "internal/runtime/"];
-    PACKAGES.iter().any(|package| function.starts_with(package))
 }

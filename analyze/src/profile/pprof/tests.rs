@@ -174,6 +174,14 @@ fn samples_become_stacks() {
 }
 
 #[test]
+fn mangled_names_are_made_readable() {
+    let mut file = file();
+    file.string_table[text("main.work") as usize] = "_ZN4cart4hashEi".to_owned();
+    let cpu = &read(&file.encode_to_vec(), "").profiles[0];
+    assert!(folded(cpu)[0].contains(";cart::hash;"), "{:?}", folded(cpu));
+}
+
+#[test]
 fn labels_say_who_ran() {
     let mut file = file();
     let label = |key, str, num| Label {
@@ -244,7 +252,10 @@ fn names_in_a_bundle() {
     assert_eq!(Member::of("api/kubelet/debug/pprof/"), None);
     assert_eq!(Member::of("api/kubelet/pods"), None);
     assert_eq!(Member::of("api/containerd/debug/vars"), None);
-    assert_eq!(Member::of("api/crio/debug/goroutines").unwrap().kind, "goroutine");
+    assert_eq!(
+        Member::of("api/crio/debug/goroutines").unwrap().kind,
+        "goroutine"
+    );
     let names = |member: Member<'_>, file: &proto::Profile| {
         let pprof = profiles(member, &file.encode_to_vec(), "");
         let names = pprof.profiles.into_iter().map(|profile| profile.name);
@@ -294,6 +305,29 @@ fn a_file_that_was_cut_gives_what_is_left() {
         pprof.damage
     );
     assert!(pprof.profiles[0].notes[0].starts_with("The file is damaged: "));
+}
+
+#[test]
+fn a_file_with_altered_bytes_does_no_harm() {
+    let whole = file().encode_to_vec();
+    let mut state = 7_u64;
+    let mut random = |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) as usize % below
+    };
+    for _ in 0..20_000 {
+        let mut bytes = whole.clone();
+        for _ in 0..=random(4) {
+            let place = random(bytes.len());
+            bytes[place] = random(256) as u8;
+        }
+        for profile in read(&bytes, "").profiles {
+            let stacks = profile.samples.iter().map(|sample| sample.stack);
+            assert!(stacks.max().unwrap_or(0) < profile.stacks.len() as u32);
+        }
+    }
 }
 
 #[test]
