@@ -102,7 +102,7 @@ mod tests {
                 &rows,
                 &["uid", "keys_count", "keys_limit_count", "keys_used_ratio"]
             ),
-            "0,105,1000000,0.000105\n1000,199,200,0.995\n"
+            "0,105,1000000,0.0001\n1000,199,200,0.9950\n"
         );
         assert!(damages.list.is_empty());
     }
