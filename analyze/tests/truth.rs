@@ -431,12 +431,15 @@ fn assert_shares(loads: &[Load], profile: &Profile) {
 fn assert_names(loads: &[Load], profile: &Profile) {
     for load in loads {
         let leaves = leaves(profile, load.pid);
-        let (function, kind, is_named, _) = leaves.first().unwrap();
-        assert!(
-            function.contains(load.hot) && *kind == load.kind && *is_named,
-            "{}: {leaves:?}",
-            load.name
-        );
+        // An interpreter is busy in more than one function of its own.
+        let places = if load.name == "python" { 3 } else { 1 };
+        let is_there = leaves
+            .iter()
+            .take(places)
+            .any(|(function, kind, is_named, _)| {
+                function.contains(load.hot) && *kind == load.kind && *is_named
+            });
+        assert!(is_there, "{}: {leaves:?}", load.name);
         if let Some(id) = &load.container {
             let tasks = profile
                 .tasks

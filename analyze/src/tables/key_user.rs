@@ -73,8 +73,11 @@ impl Decode for KeyUsers {
     }
 }
 
-/// User, keys of quota, bytes of quota.
-fn parse(line: &str) -> Option<(i64, (i64, i64), (i64, i64))> {
+/// Used, and how much may be.
+type Quota = (i64, i64);
+
+/// User, quota of keys, quota of bytes.
+fn parse(line: &str) -> Option<(i64, Quota, Quota)> {
     let (uid, rest) = line.split_once(':')?;
     let mut fields = rest.split_ascii_whitespace().skip(2);
     let mut pair = || {

@@ -249,8 +249,14 @@ fn arguments_in_lists_lose_their_secrets_alone() {
             r#"{"config":"{\"args\":[\"app\",\"--token\", \"correct-horse-7\"]}"}"#,
             r#"\"]}"}"#,
         ),
-        ("command: [\"app\", \"--api-key\",\n  \"correct-horse-7\", \"x\"]\n", "\", \"x\"]\n"),
-        ("    args:\n    - --password\n    - correct-horse-7\n    - run\n", "\n    - run\n"),
+        (
+            "command: [\"app\", \"--api-key\",\n  \"correct-horse-7\", \"x\"]\n",
+            "\", \"x\"]\n",
+        ),
+        (
+            "    args:\n    - --password\n    - correct-horse-7\n    - run\n",
+            "\n    - run\n",
+        ),
         ("  - \"--db-password\"\n  - \"correct-horse-7\"\n", "\"\n"),
     ] {
         let text = of(list);
