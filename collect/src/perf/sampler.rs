@@ -147,7 +147,7 @@ fn sample(
     forgotten: Instant,
 ) -> io::Result<(Stop, u64)> {
     let stack_bytes = sampling.attributes.stack_bytes();
-    let interval = drain_interval(frequency, stack_bytes);
+    let interval = drain_interval(frequency, stack_bytes, sampling.ring_bytes);
     let mut next = Instant::now() + interval;
     let mut look = Instant::now() + LOOK;
     let stop: Stop = loop {

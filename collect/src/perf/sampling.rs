@@ -7,12 +7,12 @@ use std::time::Instant;
 use rustix::io::Errno;
 
 use super::backlog::Backlog;
-use super::event::{self, Attributes, Refusal, Ring};
+use super::event::{self, Attributes, Refusal, Ring, is_forbidden};
 use super::hits::Hits;
 use super::kept::Kept;
 use super::record::{self, Record};
 use super::resolve::Wanted;
-use super::rings::ring_bytes;
+use super::rings::{MODEST_BYTES, ring_bytes};
 use super::seen::{Seen, Task};
 use super::stack::{self, Stack};
 use super::switches::Switched;
@@ -52,6 +52,7 @@ pub(crate) struct Cpu {
 /// A CPU that could not be sampled.
 pub(crate) struct Refused {
     pub(crate) number: u32,
+    errno: i32,
     pub(crate) error: String,
 }
 
@@ -83,13 +84,32 @@ pub(crate) struct Sampling {
 impl Sampling {
     /// Opens the event on all these CPUs; it does not count yet.
     ///
-    /// `stack_bytes` of user stacks are copied and unwound; 0: none.
+    /// `stack_bytes` of user stacks are copied and unwound; 0: none. The buffers may be more than this
+    /// process may lock: then they are modest ones.
     pub(crate) fn open(
         frequency: u64,
         stack_bytes: u32,
         online: &[u32],
     ) -> Result<Self, Vec<Refusal>> {
-        let ring_bytes = ring_bytes(frequency, stack_bytes);
+        let ring_bytes = ring_bytes(frequency, stack_bytes, online.len());
+        let sampling = Self::open_rings(frequency, stack_bytes, online, ring_bytes);
+        let is_forbidden = match &sampling {
+            Ok(sampling) => sampling.refused.iter().any(|cpu| is_forbidden(cpu.errno)),
+            Err(refusals) => refusals.iter().any(|refusal| is_forbidden(refusal.errno)),
+        };
+        if is_forbidden && ring_bytes > MODEST_BYTES {
+            drop(sampling);
+            return Self::open_rings(frequency, stack_bytes, online, MODEST_BYTES);
+        }
+        sampling
+    }
+
+    fn open_rings(
+        frequency: u64,
+        stack_bytes: u32,
+        online: &[u32],
+        ring_bytes: usize,
+    ) -> Result<Self, Vec<Refusal>> {
         let first = online.first().copied().unwrap_or(0);
         let (attributes, ring, refusals) =
             event::choose(frequency, stack_bytes, &mut |attributes| {
@@ -138,6 +158,7 @@ impl Sampling {
             Err(error) if Errno::from_io_error(&error) == Some(Errno::NODEV) => {}
             Err(error) => self.refused.push(Refused {
                 number: cpu,
+                errno: error.raw_os_error().unwrap_or_default(),
                 error: error.to_string(),
             }),
         }
