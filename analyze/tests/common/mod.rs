@@ -47,8 +47,11 @@ pub(crate) fn summary() -> Summary {
 
 /// A bundle with these entries (member path, content); reading n began n seconds after the start.
 pub(crate) fn bundle<P: AsRef<str>, B: AsRef<[u8]>>(entries: &[(P, B)]) -> Vec<u8> {
-    let capture = capture();
-    let mut writer = Writer::new(Vec::new(), "node1-20261121T044500Z", &capture).unwrap();
+    bundle_of(&capture(), entries)
+}
+
+fn bundle_of<P: AsRef<str>, B: AsRef<[u8]>>(capture: &Capture, entries: &[(P, B)]) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new(), "node1-20261121T044500Z", capture).unwrap();
     for (path, bytes) in entries {
         let seconds = path
             .as_ref()
@@ -73,6 +76,20 @@ pub(crate) fn bundle<P: AsRef<str>, B: AsRef<[u8]>>(entries: &[(P, B)]) -> Vec<u
 
 pub(crate) fn loaded<P: AsRef<str>, B: AsRef<[u8]>>(entries: &[(P, B)]) -> Loaded {
     let bytes = bundle(entries);
+    let reader = Reader::from_stream(&bytes[..], Path::new("test"), Limits::default()).unwrap();
+    load::load(reader).unwrap()
+}
+
+/// The same of a capture that began at another time.
+pub(crate) fn loaded_at<P: AsRef<str>, B: AsRef<[u8]>>(
+    started: Clocks,
+    entries: &[(P, B)],
+) -> Loaded {
+    let capture = Capture {
+        started,
+        ..capture()
+    };
+    let bytes = bundle_of(&capture, entries);
     let reader = Reader::from_stream(&bytes[..], Path::new("test"), Limits::default()).unwrap();
     load::load(reader).unwrap()
 }
