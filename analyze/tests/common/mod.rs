@@ -47,8 +47,15 @@ pub(crate) fn summary() -> Summary {
 
 /// A bundle with these entries (member path, content); reading n began n seconds after the start.
 pub(crate) fn bundle<P: AsRef<str>, B: AsRef<[u8]>>(entries: &[(P, B)]) -> Vec<u8> {
-    let capture = capture();
-    let mut writer = Writer::new(Vec::new(), "node1-20261121T044500Z", &capture).unwrap();
+    bundle_of(&capture(), entries)
+}
+
+/// The same, of another capture.
+pub(crate) fn bundle_of<P: AsRef<str>, B: AsRef<[u8]>>(
+    capture: &Capture,
+    entries: &[(P, B)],
+) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new(), "node1-20261121T044500Z", capture).unwrap();
     for (path, bytes) in entries {
         let seconds = path
             .as_ref()
