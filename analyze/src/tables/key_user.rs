@@ -26,6 +26,9 @@ pub static TABLE: Table = Table {
     decoder: || Box::new(KeyUsers::default()),
 };
 
+/// Used, and the most that may be.
+type Quota = (i64, i64);
+
 #[derive(Default)]
 struct KeyUsers {
     users: Vec<User>,
@@ -35,8 +38,8 @@ struct User {
     entry: String,
     line: i64,
     uid: i64,
-    keys: (i64, i64),
-    bytes: (i64, i64),
+    keys: Quota,
+    bytes: Quota,
 }
 
 impl Decode for KeyUsers {
@@ -73,9 +76,6 @@ impl Decode for KeyUsers {
     }
 }
 
-/// Used, and how much may be.
-type Quota = (i64, i64);
-
 /// User, quota of keys, quota of bytes.
 fn parse(line: &str) -> Option<(i64, Quota, Quota)> {
     let (uid, rest) = line.split_once(':')?;
@@ -88,7 +88,7 @@ fn parse(line: &str) -> Option<(i64, Quota, Quota)> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "quotas are far below 2^53")]
-fn ratio((used, limit): (i64, i64)) -> Option<f64> {
+fn ratio((used, limit): Quota) -> Option<f64> {
     (limit > 0).then(|| used as f64 / limit as f64)
 }
 

@@ -50,7 +50,11 @@ pub(crate) fn bundle<P: AsRef<str>, B: AsRef<[u8]>>(entries: &[(P, B)]) -> Vec<u
     bundle_of(&capture(), entries)
 }
 
-fn bundle_of<P: AsRef<str>, B: AsRef<[u8]>>(capture: &Capture, entries: &[(P, B)]) -> Vec<u8> {
+/// The same, of another capture.
+pub(crate) fn bundle_of<P: AsRef<str>, B: AsRef<[u8]>>(
+    capture: &Capture,
+    entries: &[(P, B)],
+) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), "node1-20261121T044500Z", capture).unwrap();
     for (path, bytes) in entries {
         let seconds = path
@@ -76,20 +80,6 @@ fn bundle_of<P: AsRef<str>, B: AsRef<[u8]>>(capture: &Capture, entries: &[(P, B)
 
 pub(crate) fn loaded<P: AsRef<str>, B: AsRef<[u8]>>(entries: &[(P, B)]) -> Loaded {
     let bytes = bundle(entries);
-    let reader = Reader::from_stream(&bytes[..], Path::new("test"), Limits::default()).unwrap();
-    load::load(reader).unwrap()
-}
-
-/// The same of a capture that began at another time.
-pub(crate) fn loaded_at<P: AsRef<str>, B: AsRef<[u8]>>(
-    started: Clocks,
-    entries: &[(P, B)],
-) -> Loaded {
-    let capture = Capture {
-        started,
-        ..capture()
-    };
-    let bytes = bundle_of(&capture, entries);
     let reader = Reader::from_stream(&bytes[..], Path::new("test"), Limits::default()).unwrap();
     load::load(reader).unwrap()
 }
