@@ -84,6 +84,20 @@ pub(crate) fn loaded<P: AsRef<str>, B: AsRef<[u8]>>(entries: &[(P, B)]) -> Loade
     load::load(reader).unwrap()
 }
 
+/// The same of a capture that began at another time.
+pub(crate) fn loaded_at<P: AsRef<str>, B: AsRef<[u8]>>(
+    started: Clocks,
+    entries: &[(P, B)],
+) -> Loaded {
+    let capture = Capture {
+        started,
+        ..capture()
+    };
+    let bytes = bundle_of(&capture, entries);
+    let reader = Reader::from_stream(&bytes[..], Path::new("test"), Limits::default()).unwrap();
+    load::load(reader).unwrap()
+}
+
 pub(crate) fn select(loaded: &Loaded, sql: &str) -> Grid {
     query::select(&loaded.tables, &[], sql).unwrap()
 }
