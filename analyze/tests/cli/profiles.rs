@@ -72,7 +72,10 @@ fn a_bare_profile_has_a_flamegraph_and_a_report() {
         let written = desk.analyze(&[file, "-o", "x.html"]);
         assert_eq!(written.quiet(), "x.html\n");
         let page = desk.read("x.html");
-        assert!(page.contains(&format!("data-profile=\"{profile}\"")), "{file}");
+        assert!(
+            page.contains(&format!("data-profile=\"{profile}\"")),
+            "{file}"
+        );
     }
 }
 
