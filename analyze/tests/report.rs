@@ -195,7 +195,7 @@ fn the_model_holds_all_that_the_page_shows() {
     assert_eq!(model["schema_version"], 1);
     assert_eq!(model["header"]["node"], "node1");
     let sections = model["sections"].as_array().unwrap();
-    assert_eq!(sections.len(), 13);
+    assert_eq!(sections.len(), 14);
     let fired = model["findings"].as_array().unwrap();
     assert!(
         fired
