@@ -7,14 +7,15 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use freezeframe_bundle::{Limits, Reader};
+use polars::prelude::PolarsResult;
 
 use crate::cli::{BundleArgs, Verb};
 use crate::decrypt;
-use crate::open::Content;
+use crate::open::{Content, Opened};
 use crate::profile::DebugFiles;
 use crate::table::Loaded;
 use crate::table::budget::Limits as Budget;
-use crate::table::load::{load_named, load_profiles};
+use crate::table::load::{load_named, load_profiles, without_tables};
 use crate::text::is_tricky;
 
 mod check_findings;
@@ -92,13 +93,25 @@ fn stream(path: &Path) -> Option<(Box<dyn BufRead>, &Path)> {
 /// Opens a bundle and reads it into tables; damage is told on standard error. A file that holds
 /// profiles and nothing else gives these, and tables without rows.
 fn load(input: &BundleArgs) -> anyhow::Result<Loaded> {
+    read(input, load_profiles)
+}
+
+/// The same for those who look at profiles alone.
+fn load_profiled(input: &BundleArgs) -> anyhow::Result<Loaded> {
+    read(input, without_tables)
+}
+
+fn read(
+    input: &BundleArgs,
+    of_profiles: fn(Opened) -> PolarsResult<Loaded>,
+) -> anyhow::Result<Loaded> {
     let debug_files =
         DebugFiles::open(&input.debug_dirs).context("cannot read what --debug-dir names")?;
     let debug_files = debug_files.as_ref();
     let loaded = match stream(&input.bundle) {
         None => load_named(Reader::open(&input.bundle)?, Budget::default(), debug_files),
         Some((mut stream, name)) => match crate::open::kind(&mut stream) {
-            Some(kind) => load_profiles(kind.open(&mut Content {
+            Some(kind) => of_profiles(kind.open(&mut Content {
                 stream: &mut stream,
                 name: &name.to_string_lossy(),
                 path: Some(name).filter(|name| *name == input.bundle),

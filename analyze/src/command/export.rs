@@ -21,10 +21,10 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     if !is_whole && matches!(args.to, ExportFormat::Csv | ExportFormat::PerfData) {
         bail!("this format takes no scope: it has what was recorded, as a whole");
     }
-    let loaded = super::load(&args.input)?;
     if args.to == ExportFormat::Csv {
-        return tables(args, &loaded);
+        return tables(args, &super::load(&args.input)?);
     }
+    let loaded = super::load_profiled(&args.input)?;
     let profile = choose(&loaded, args.profile.as_deref())?;
     for note in &profile.notes {
         super::say(note);

@@ -18,7 +18,7 @@ use crate::units;
 /// Draws one flamegraph.
 pub(super) fn run(args: &FlamegraphArgs) -> anyhow::Result<ExitCode> {
     let scope = args.scope.scope()?;
-    let loaded = super::load(&args.input)?;
+    let loaded = super::load_profiled(&args.input)?;
     let profile = choose(&loaded, args.profile.as_deref())?;
     let look = Look {
         threads: args.threads,

@@ -15,7 +15,7 @@ use crate::units;
 /// Lists the functions of a profile.
 pub(super) fn run(args: &TopArgs) -> anyhow::Result<ExitCode> {
     let scope = args.scope.scope()?;
-    let loaded = super::load(&args.input)?;
+    let loaded = super::load_profiled(&args.input)?;
     let profile = choose(&loaded, args.profile.as_deref())?;
     for note in &profile.notes {
         super::say(note);

@@ -86,6 +86,26 @@ pub fn load_named(
     loading.finish(contents)
 }
 
+/// A file that holds profiles and nothing else, without tables: a million samples make large ones,
+/// and pictures need none.
+pub fn without_tables(opened: Opened) -> PolarsResult<Loaded> {
+    let profiles = opened.found.profiles;
+    Ok(Loaded {
+        kind: Some(opened.kind),
+        node: Node {
+            profiles,
+            ..Node::default()
+        },
+        contents: Contents {
+            damage: opened.found.damage,
+            more_damage: opened.found.more_damage,
+            ..Contents::default()
+        },
+        tables: Tables::new(),
+        damage: Damages::default(),
+    })
+}
+
 /// Tables of a file that holds profiles and nothing else.
 pub fn load_profiles(opened: Opened) -> PolarsResult<Loaded> {
     let mut loading = Loading::new(Limits::default());
