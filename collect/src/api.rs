@@ -21,10 +21,10 @@ mod verdict;
 mod way;
 
 pub(crate) use apiserver::{NodeClues, ServerSurvey, survey_server};
-pub(crate) use component::{arguments, flag, kubelet_process, listeners, peers};
+pub(crate) use component::{arguments, flag, kubelet_process, listeners, peers, reachable};
 pub(crate) use exchange::{Order, ask};
 pub(crate) use find::{Found, interfaces};
 pub(crate) use kubelet::{Clues, Survey, survey};
-pub(crate) use store::store;
+pub(crate) use store::{privacy, store};
 pub(crate) use url::{Scheme, Url};
 pub(crate) use way::Way;

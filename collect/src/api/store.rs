@@ -52,12 +52,17 @@ pub(crate) fn store(cx: &mut Cx<'_>, errand: &Errand, brought: Brought) {
         let why = "it answered none of the first questions";
         cx.give_up_errands(&format!("api/{component}/"), why);
     }
-    let privacy = if is_packed(&bytes) {
+    let privacy = privacy(&bytes);
+    cx.store_brought(&errand.label, bytes, brought, privacy);
+}
+
+/// What the body of an answer may give away.
+pub(crate) fn privacy(bytes: &[u8]) -> Privacy {
+    if is_packed(bytes) {
         Privacy::Packed
     } else {
         Privacy::Text
-    };
-    cx.store_brought(&errand.label, bytes, brought, privacy);
+    }
 }
 
 /// Whether these are bytes of a profile (gzip) or of an execution trace of Go: no text, and of no use

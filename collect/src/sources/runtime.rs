@@ -10,8 +10,9 @@ use std::time::Duration;
 use freezeframe_bundle::Outcome;
 use serde::Deserialize;
 
+use crate::api;
 use crate::cri::{self, Method, Talk, Wanted, endpoint};
-use crate::source::{Ask, Cx, Estimate, Hazard, Privacy, Source};
+use crate::source::{Cx, Estimate, Hazard, Privacy, Source};
 
 /// Pods and containers that are asked for one by one. The lists hold all of them.
 const ONE_BY_ONE: usize = 4000;
@@ -100,21 +101,10 @@ fn told(cx: &mut Cx<'_>) -> Option<String> {
             return Some(path.to_owned());
         }
     }
-    let names = cx.list("/proc");
-    let pids = names.iter().filter_map(|name| name.text());
-    let pids = pids.filter(|name| name.bytes().all(|b| b.is_ascii_digit()));
-    let comms: Vec<_> = pids.map(|pid| format!("{pid}/comm").into_bytes()).collect();
-    let mut kubelet = None;
-    cx.peek_each("/proc", &comms, Ask::Read(64), &mut |name, comm| {
-        if comm == b"kubelet\n" {
-            kubelet = String::from_utf8(name.to_vec()).ok();
-        }
-    });
-    let folder = kubelet?.strip_suffix("/comm")?.to_owned();
-    let found = cx.peek(format!("/proc/{folder}/cmdline"));
-    let arguments = String::from_utf8_lossy(cx.bytes());
-    endpoint::of_flags(&arguments)
-        .filter(|_| found)
+    let kubelet = api::kubelet_process(cx)?;
+    let arguments = api::arguments(cx, kubelet.pid);
+    api::flag(&arguments, "container-runtime-endpoint")
+        .and_then(endpoint::path)
         .map(str::to_owned)
 }
 

@@ -3,12 +3,13 @@
 //! A runtime that hangs shows in its goroutines what it waits for, and that it does not answer is the
 //! evidence where it shows nothing. One that does not answer once is not asked again.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use freezeframe_bundle::{Cut, Kept, Outcome};
 use serde::{Deserialize, Serialize};
 
+use crate::api;
 use crate::cri::endpoint;
 use crate::http::{self, Answer, Endpoint};
 use crate::source::{Brief, Cx, Estimate, Hazard, Part, Privacy, Source, Told};
@@ -152,11 +153,8 @@ fn reachable(address: &str) -> Option<String> {
         Some(port) => format!("127.0.0.1:{port}"),
         None => address.replacen("localhost:", "127.0.0.1:", 1),
     };
-    let mut address: SocketAddr = address.parse().ok().filter(|a: &SocketAddr| a.port() > 0)?;
-    if address.ip().is_unspecified() {
-        address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    }
-    Some(address.to_string())
+    let address = address.parse().ok().filter(|a: &SocketAddr| a.port() > 0)?;
+    Some(api::reachable(address).to_string())
 }
 
 /// Asks a runtime for all that it may have.
@@ -190,15 +188,9 @@ fn question(cx: &mut Cx<'_>, service: &Service, exchanges: &mut Vec<u8>) {
         } = head;
         let body = body.get(1..).unwrap_or_default().to_vec();
         let times = (exchange.started_us, exchange.took_us);
-        // A profile is packed: nothing in it can be told from a secret by its looks.
-        let is_packed = matches!(*path, HEAP | CRIO_HEAP);
         cx.part(Part {
             cut,
-            privacy: if is_packed {
-                Privacy::Names
-            } else {
-                Privacy::Text
-            },
+            privacy: api::privacy(&body),
             ..part(member, body, outcome, times)
         });
         let has_answered = exchange.status.is_some();
